@@ -1,0 +1,15 @@
+//! Durations as people write them in a configuration: `3s`, `1m 30s`. For `#[serde(with = "…")]`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serializer, de};
+
+pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_duration(*duration))
+}
+
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|error| de::Error::custom(format!("{text:?} is not a duration such as \"3s\" or \"5m\": {error}")))
+}

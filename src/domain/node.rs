@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunningBuild;
+
+/// A node's name, unique on its controller.
+///
+/// Jenkins localises the display name of its own node and calls it `""` in builds, so that one is told apart by kind
+/// and never by text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeName {
+    BuiltIn,
+    Agent(String),
+}
+
+impl NodeName {
+    pub fn agent(name: impl Into<String>) -> Self {
+        Self::Agent(name.into())
+    }
+
+    /// Returns the name as Jenkins writes it in `builtOn` and as the plugin reports it in `node_name`: empty for the
+    /// built-in node.
+    pub fn as_reported(&self) -> &str {
+        match self {
+            Self::BuiltIn => "",
+            Self::Agent(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BuiltIn => "(built-in)",
+            Self::Agent(name) => name,
+        })
+    }
+}
+
+/// Which projects a node takes: Jenkins' "usage".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Any project.
+    #[default]
+    Normal,
+    /// Only projects whose label expression the node satisfies.
+    Exclusive,
+}
+
+/// A node as its controller last described it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub name: NodeName,
+    /// Disconnected, or temporarily offline.
+    pub offline: bool,
+    pub temporarily_offline: bool,
+    pub offline_reason: Option<String>,
+    pub mode: Mode,
+    /// Configured and dynamic labels, and the node's self label (its own name; `built-in` or `master`).
+    pub labels: BTreeSet<String>,
+    /// What is configured; the list of executors can lag behind it.
+    pub executor_count: u32,
+    pub executors: Vec<Executor>,
+    /// Builds that run here without using an executor: pipelines and matrix parents.
+    pub flyweights: Vec<RunningBuild>,
+}
+
+impl Node {
+    /// Returns whether a new build could be started here now, executors aside.
+    pub fn is_online(&self) -> bool {
+        !self.offline && !self.temporarily_offline
+    }
+
+    /// Returns the builds that are visible on this node, on executors and without.
+    pub fn builds(&self) -> impl Iterator<Item = &RunningBuild> {
+        let on_executors = self.executors.iter().filter_map(|executor| executor.build.as_ref());
+        on_executors.chain(&self.flyweights)
+    }
+}
+
+/// A slot of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Executor {
+    /// Busy is told by this field alone: a build that we may not read is hidden.
+    pub idle: bool,
+    pub build: Option<RunningBuild>,
+}

@@ -1,0 +1,83 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A project's full name, with its folders: `team/app/build`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProjectName(String);
+
+impl ProjectName {
+    pub fn new(full_name: impl Into<String>) -> Self {
+        Self(full_name.into())
+    }
+
+    pub fn full(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the last part, without folders.
+    pub fn short(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// Returns the parts in order: the folders, then the project.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+}
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What kind of project it is, as far as the rules differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectKind {
+    Freestyle,
+    Maven,
+    Matrix,
+    Pipeline,
+    /// Some other buildable kind.
+    Other,
+}
+
+/// A project as its controller last described it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    pub name: ProjectName,
+    pub kind: ProjectKind,
+    /// False if disabled, also through a folder.
+    pub buildable: bool,
+    /// Whether builds of it may run at the same time.
+    pub concurrent: bool,
+    /// The label expression as Jenkins exports it; none for pipelines and for projects that may roam.
+    pub label: Option<String>,
+    /// None while it is not yet known whether it has parameters.
+    pub parameters: Option<Vec<DeclaredParameter>>,
+}
+
+impl Project {
+    /// Returns the declared parameter of that name.
+    pub fn parameter(&self, name: &str) -> Option<&DeclaredParameter> {
+        self.parameters.iter().flatten().find(|parameter| parameter.name == name)
+    }
+}
+
+/// A parameter that a project declares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredParameter {
+    pub name: String,
+    /// Jenkins' class name without its package, such as `StringParameterDefinition`.
+    pub kind: String,
+}
+
+impl DeclaredParameter {
+    /// Returns whether its values are secret.
+    pub fn is_password(&self) -> bool {
+        self.kind == "PasswordParameterDefinition"
+    }
+}

@@ -1,0 +1,8 @@
+//! The Gearman protocol: packets, a worker's session, connections, client, administration, and a server.
+//!
+//! A room by itself: it uses nothing else of this program, and a reader of it alone should learn the protocol.
+
+pub mod codec;
+pub mod packet;
+
+pub use packet::{Kind, Magic, Packet};

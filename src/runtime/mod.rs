@@ -1,1 +1,311 @@
-//! (room)
+//! The only room where things happen over time: it watches controllers, offers functions, and runs jobs as builds.
+//!
+//! ```text
+//! pollers -> snapshot -> table -> plan -> steps -> connections -> jobs -> builds
+//!               ^                  ^                                |
+//!               '---- reconciler --'------------ attempts <---------'
+//! ```
+//!
+//! `table` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
+
+mod attempts;
+mod build;
+mod clearance;
+mod config;
+mod executor;
+mod identity;
+mod lease;
+mod management;
+mod overview;
+mod plan;
+mod reconciler;
+mod rules;
+mod site;
+mod snapshot;
+pub mod status;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::domain::{ControllerName, FunctionName, ProjectKind};
+use crate::gearman::admin::ServerKind;
+use crate::gearman::worker;
+use crate::jenkins;
+use crate::journal::{self, Journal};
+use crate::policy::{self, Policies};
+
+use attempts::{NewAttempt, Outcome, Progress};
+use reconciler::{Inbox, Reconciler, Request};
+use site::{Site, View};
+use status::{Mode, Status};
+
+pub use config::{Config, OfflineMark, OnStuck, RejectAs};
+pub use plan::PipelineSlots;
+
+/// ECHO is answered by gearmand within milliseconds; a peer that is silent for so long is gone.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// What a runtime is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    /// Address and manners of the connections; each gets a client id of its own.
+    pub worker: worker::Config,
+    /// What the server is; none asks it.
+    pub server_kind: Option<ServerKind>,
+    pub journal: Journal,
+    pub policies: Arc<Policies>,
+    pub controllers: Vec<ControllerParts>,
+}
+
+/// A controller of the configuration, with a client for it.
+#[derive(Debug)]
+pub struct ControllerParts {
+    pub name: ControllerName,
+    /// The suffix of its management functions.
+    pub host: String,
+    pub tags: BTreeSet<String>,
+    /// Offers builds; otherwise it is only managed.
+    pub serve: bool,
+    pub client: jenkins::Client,
+    pub poll: jenkins::PollConfig,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("controllers {0} and {1} have the same host {2:?}; give one of them another `host`")]
+    SameHost(ControllerName, ControllerName, String),
+    #[error("host {host:?} of controller {controller} cannot be part of a function name")]
+    IllegalHost { controller: ControllerName, host: String },
+    #[error("failed to read the journal")]
+    Journal(#[from] journal::Error),
+    #[error("the runtime has stopped")]
+    Stopped,
+}
+
+/// A running daemon's heart. Dropping the handle stops nothing; see [`Runtime::stop`].
+#[derive(Debug)]
+pub struct Runtime {
+    site: Arc<Site>,
+    requests: mpsc::UnboundedSender<Request>,
+    pictures: Arc<Notify>,
+    stop: CancellationToken,
+    done: watch::Receiver<bool>,
+    cleared: watch::Sender<reconciler::Clearances>,
+    task: JoinHandle<()>,
+}
+
+impl Runtime {
+    /// Starts everything. What cannot be reached yet is tried again for ever.
+    pub async fn start(parts: Parts) -> Result<Self, Error> {
+        check_hosts(&parts.controllers)?;
+        let stop = CancellationToken::new();
+        let pictures = Arc::new(Notify::new());
+        let hosts =
+            parts.controllers.iter().map(|controller| (controller.name.clone(), controller.host.clone())).collect();
+        let controllers = spawn_pollers(parts.controllers, &pictures, &stop);
+        let view = watch::Sender::new(View::default());
+        let server = parts.worker.server.clone();
+        let site = Arc::new(Site::new(
+            parts.config,
+            server.clone(),
+            parts.journal,
+            parts.policies,
+            controllers,
+            view.subscribe(),
+        ));
+        let known = site.journal.open_attempts().await?;
+        let cleared = watch::Sender::new(BTreeMap::new());
+        let (requests, received) = mpsc::unbounded_channel();
+        let (done_sender, done) = watch::channel(false);
+        let task = tokio::spawn({
+            let (site, stop, cleared, pictures) =
+                (Arc::clone(&site), stop.clone(), cleared.clone(), Arc::clone(&pictures));
+            async move {
+                let inbox = Inbox { requests: received, pictures };
+                let serving =
+                    serve(site, view, parts.worker, parts.server_kind, hosts, known, cleared, inbox, stop.clone());
+                serving.await;
+                stop.cancel();
+                // Nobody may be waiting.
+                let _unheard = done_sender.send(true);
+            }
+        });
+        Ok(Self { site, requests, pictures, stop, done, cleared, task })
+    }
+
+    /// Returns what the daemon is doing.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Status(reply)).map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Takes no more jobs; what runs goes on.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.set_mode(Mode::Paused)
+    }
+
+    pub fn resume(&self) -> Result<(), Error> {
+        self.set_mode(Mode::Serving)
+    }
+
+    /// Takes no more jobs and stops with the last build; [`Runtime::stopped`] tells when.
+    pub fn drain(&self) -> Result<(), Error> {
+        self.set_mode(Mode::Draining)
+    }
+
+    fn set_mode(&self, mode: Mode) -> Result<(), Error> {
+        self.requests.send(Request::SetMode(mode)).map_err(|_| Error::Stopped)
+    }
+
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.site.policies
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.site.journal
+    }
+
+    /// Takes over another configuration. Running builds go on as they began.
+    pub fn reconfigure(&self, config: Config, controllers: Vec<ControllerParts>) -> Result<(), Error> {
+        check_hosts(&controllers)?;
+        let hosts: BTreeMap<_, _> =
+            controllers.iter().map(|controller| (controller.name.clone(), controller.host.clone())).collect();
+        let before = self.site.controllers();
+        let fresh = spawn_pollers(controllers, &self.pictures, &self.stop);
+        let is_known = |name: &ControllerName| before.get(name).map(|controller| &controller.host) == hosts.get(name);
+        self.cleared.send_modify(|cleared| cleared.retain(|name, _| is_known(name)));
+        self.site.reconfigure(config, fresh);
+        for controller in before.values() {
+            controller.watcher.stop();
+        }
+        tokio::spawn(clearance::clear(self.site.server.clone(), hosts, self.cleared.clone()));
+        self.requests.send(Request::Reconfigured).map_err(|_| Error::Stopped)
+    }
+
+    /// Waits until the runtime has stopped, by itself after a drain or because it was told to.
+    pub async fn stopped(&self) {
+        let mut done = self.done.clone();
+        // An error means that the task is gone, which is as stopped as can be.
+        let _gone = done.wait_for(|done| *done).await;
+    }
+
+    /// Stops now. Running builds go on in Jenkins, and the next start takes them up.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            warn!(%error, "the runtime ended badly");
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "called once; each is a part of its own")]
+async fn serve(
+    site: Arc<Site>,
+    view: watch::Sender<View>,
+    mut worker: worker::Config,
+    kind: Option<ServerKind>,
+    hosts: BTreeMap<ControllerName, String>,
+    known: Vec<journal::Attempt>,
+    cleared: watch::Sender<reconciler::Clearances>,
+    mut inbox: Inbox,
+    stop: CancellationToken,
+) {
+    let kind = match kind {
+        Some(kind) => kind,
+        None => tokio::select! {
+            kind = clearance::server_kind(&site.server) => kind,
+            () = stop.cancelled() => return,
+        },
+    };
+    worker.heartbeat = kind.answers_echo().then_some(HEARTBEAT);
+    tokio::spawn(clearance::clear(site.server.clone(), hosts, cleared.clone()));
+    let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());
+    resume(&site, known, &mut inbox);
+    reconciler.run(inbox, happened, stop).await;
+}
+
+/// Takes up what an earlier life of this daemon had begun.
+fn resume(site: &Arc<Site>, known: Vec<journal::Attempt>, _inbox: &mut Inbox) {
+    for known in known {
+        let Ok(function) = FunctionName::new(known.key.function.clone()) else { continue };
+        let terminal = known.terminal.clone().map(|terminal| match terminal {
+            journal::Terminal::Complete(data) => Outcome::Complete(data.into()),
+            journal::Terminal::Exception(text) => Outcome::Exception(text.into()),
+            journal::Terminal::Fail => Outcome::Fail,
+        });
+        let over = terminal.is_some();
+        let attempt = site.attempts.begin(NewAttempt {
+            key: known.key.clone(),
+            function,
+            controller: known.controller.clone(),
+            project: known.project.clone(),
+            offered_as: known.offered_as.clone(),
+            worker: known.worker.clone(),
+            grabbed_for: known.node.clone(),
+            holds_executor: true,
+            progress: Progress {
+                journal: Some(known.id),
+                connection: None,
+                node: Some(known.real_node.clone().unwrap_or_else(|| known.node.clone())),
+                marked: known.marker.is_some(),
+                queue_item: known.queue_item,
+                build: None,
+                started: None,
+                stopping: false,
+                outcome: terminal,
+            },
+        });
+        if !over {
+            info!(function = %attempt.function, controller = %attempt.controller, "taking up an attempt of an earlier run");
+            let task = build::resume(Arc::clone(site), Arc::clone(&attempt), known);
+            executor::spawn_build(task, &attempt);
+        }
+    }
+}
+
+fn spawn_pollers(
+    controllers: Vec<ControllerParts>,
+    pictures: &Arc<Notify>,
+    stop: &CancellationToken,
+) -> site::Controllers {
+    let mut spawned = BTreeMap::new();
+    for parts in controllers {
+        let watcher = jenkins::Poller::spawn(parts.client.clone(), parts.poll, stop.child_token());
+        let mut published = watcher.picture();
+        let pictures = Arc::clone(pictures);
+        tokio::spawn(async move {
+            // Ends with its poller.
+            while published.changed().await.is_ok() {
+                pictures.notify_one();
+            }
+        });
+        let for_policies = policy::Controller { name: parts.name.clone(), tags: parts.tags };
+        let controller =
+            site::Controller { host: parts.host, serve: parts.serve, client: parts.client, watcher, for_policies };
+        spawned.insert(parts.name, Arc::new(controller));
+    }
+    spawned
+}
+
+fn check_hosts(controllers: &[ControllerParts]) -> Result<(), Error> {
+    let mut hosts: BTreeMap<&str, &ControllerName> = BTreeMap::new();
+    for controller in controllers {
+        if FunctionName::set_description(&controller.host).is_err() {
+            return Err(Error::IllegalHost { controller: controller.name.clone(), host: controller.host.clone() });
+        }
+        if let Some(other) = hosts.insert(&controller.host, &controller.name) {
+            return Err(Error::SameHost(other.clone(), controller.name.clone(), controller.host.clone()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,420 @@
+//! One job as one build: prepare, start, follow, report.
+//!
+//! The task of an attempt. It never speaks to the Gearman server: it writes its progress, and whichever connection
+//! holds the job then passes it on. It ends with an outcome whatever happens, and never starts a second build.
+//!
+//! ```text
+//! payload -> policies -> intent journaled -> POST -> queue item -> build -> ended -> node offline? -> outcome
+//! ```
+
+mod follow;
+pub(super) mod request;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use crate::classic;
+use crate::domain::{Build, BuildId, BuildResult, Node, NodeName, Parameters, Project, ProjectName};
+use crate::journal;
+use crate::policy::{self, Generation};
+
+use super::attempts::{Attempt, Outcome, Started};
+use super::config::{Config, OfflineMark, RejectAs};
+use super::site::{Controller, Site};
+use request::Request;
+
+/// Runs an attempt from its payload to its outcome.
+pub(super) async fn run(site: Arc<Site>, attempt: Arc<Attempt>, payload: Bytes) {
+    let Some(task) = Task::new(&site, &attempt) else {
+        attempt.update(|progress| progress.outcome = Some(Outcome::Fail));
+        return;
+    };
+    let ended = task.run(&payload).await;
+    task.end(ended).await;
+}
+
+/// Takes up an attempt of an earlier life of this daemon: follows its build, never starts one.
+pub(super) async fn resume(site: Arc<Site>, attempt: Arc<Attempt>, known: journal::Attempt) {
+    let Some(task) = Task::new(&site, &attempt) else {
+        attempt.update(|progress| progress.outcome = Some(Outcome::HandBack));
+        return;
+    };
+    let ended = task.resume(&known).await;
+    task.end(ended).await;
+}
+
+/// An attempt with everything that it needs.
+struct Task<'a> {
+    site: &'a Arc<Site>,
+    attempt: &'a Attempt,
+    controller: Arc<Controller>,
+    config: Arc<Config>,
+    /// A job keeps the generation that it started with.
+    generation: Arc<Generation>,
+}
+
+/// Why an attempt ends, and what its client is told.
+struct Ended {
+    outcome: Outcome,
+    /// For people and the journal.
+    reason: Option<String>,
+    result: Option<BuildResult>,
+}
+
+impl Ended {
+    fn exception(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { outcome: Outcome::Exception(Bytes::from(reason.clone())), reason: Some(reason), result: None }
+    }
+
+    fn hand_back(reason: impl Into<String>) -> Self {
+        Self { outcome: Outcome::HandBack, reason: Some(reason.into()), result: None }
+    }
+}
+
+/// What the offline rules are asked with, once a build may exist.
+struct Scheduled {
+    project: Project,
+    sent: Parameters,
+    offline_wanted: bool,
+    /// Marked by us, so that it may be cleared by us.
+    reserved: Option<NodeName>,
+}
+
+impl<'a> Task<'a> {
+    fn new(site: &'a Arc<Site>, attempt: &'a Attempt) -> Option<Self> {
+        let controller = site.controller(&attempt.controller)?;
+        Some(Self { site, attempt, controller, config: site.config(), generation: site.policies.live() })
+    }
+
+    async fn run(&self, payload: &[u8]) -> Ended {
+        let sent = match classic::payload::parse(payload) {
+            Ok(sent) => sent,
+            Err(error) => return Ended::exception(format!("payload is not a JSON object of parameters: {error}")),
+        };
+        let project = match self.project().await {
+            Ok(project) => project,
+            Err(reason) => return Ended::exception(reason),
+        };
+        let Some(node) = self.node(&self.attempt.grabbed_for) else {
+            return Ended::hand_back(format!("node {} is gone", self.attempt.grabbed_for));
+        };
+        let unique = String::from_utf8_lossy(&self.attempt.key.unique).into_owned();
+        let generated = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let self_label = self.self_label();
+        let request = Request::new(&self.config, &project, &node.name, self_label, &sent, &unique, &generated);
+        let parameters = match self.filter(&project, &node, &request).await {
+            Ok(parameters) => request.finish(&project, parameters),
+            Err(reason) => return self.rejected(&sent, reason),
+        };
+        let intent = journal::Intent {
+            key: self.attempt.key.clone(),
+            controller: self.attempt.controller.clone(),
+            project: project.name.clone(),
+            offered_as: self.attempt.offered_as.clone(),
+            node: node.name.clone(),
+            worker: self.attempt.worker.clone(),
+            marker: request.marker.clone(),
+            pinned: request.pin.is_some(),
+            generation: self.generation.number(),
+            offline_wanted: request.offline_wanted,
+            parameters: self.site.policies.redact(&project, &parameters),
+        };
+        self.attempt.update(|progress| progress.marked = request.marker.is_some());
+        let mut scheduled = Scheduled {
+            project: project.clone(),
+            sent: request.parameters.clone(),
+            offline_wanted: request.offline_wanted,
+            reserved: None,
+        };
+        let ended = match self.start(&project, &request, &parameters, intent).await {
+            Ok(started) => self.follow(started, &mut scheduled).await,
+            Err(start::NotStarted::Nothing(ended)) => return ended,
+            Err(start::NotStarted::Scheduled(ended)) => ended,
+        };
+        self.settle_offline(&scheduled, &ended).await;
+        ended
+    }
+
+    async fn resume(&self, known: &journal::Attempt) -> Ended {
+        let project = match self.project().await {
+            Ok(project) => project,
+            Err(reason) => return Ended::exception(reason),
+        };
+        let mut scheduled =
+            Scheduled { project, sent: Parameters::new(), offline_wanted: known.offline_wanted, reserved: None };
+        let Some(found) = self.find_again(known).await else {
+            return Ended::hand_back("no build was started before the restart");
+        };
+        let ended = self.follow(found, &mut scheduled).await;
+        self.settle_offline(&scheduled, &ended).await;
+        ended
+    }
+
+    /// Journals how the attempt ended, and lets its connection know.
+    async fn end(&self, ended: Ended) {
+        let progress = self.attempt.progress.borrow().clone();
+        if let Some(build) = &progress.build {
+            self.site.attempts.build_ended(&self.attempt.controller, build.clone());
+        }
+        if let Some(reason) = &ended.reason {
+            warn!(attempt = %self.attempt.function, controller = %self.attempt.controller, %reason, "build did not end by itself");
+        }
+        let mut outcome = ended.outcome;
+        if outcome == Outcome::HandBack {
+            let Attempt { key, controller, grabbed_for, project, .. } = self.attempt;
+            if !self.site.hand_backs.add(key, controller, grabbed_for, project) {
+                let reason = ended.reason.as_deref().unwrap_or("no node could start it");
+                outcome = Outcome::Exception(Bytes::from(format!("given up after several attempts: {reason}")));
+            }
+        }
+        if let Some(id) = progress.journal {
+            let recorded = match &outcome {
+                Outcome::HandBack => self.site.journal.handed_back(id).await,
+                _ => self.site.journal.ended(id, ended.result, terminal(&outcome)).await,
+            };
+            if let Err(error) = recorded {
+                warn!(%error, "failed to journal the end of a build; its result is still delivered");
+            }
+        }
+        self.attempt.update(|progress| progress.outcome = Some(outcome));
+    }
+
+    /// Asks the policies which parameters pass.
+    async fn filter(&self, project: &Project, node: &Node, request: &Request) -> Result<Parameters, String> {
+        let question = self.question(project, node, &request.parameters, request.offline_wanted);
+        let generation = Arc::clone(&self.generation);
+        let filtered = off_the_runtime(move || generation.filter(&question)).await;
+        match filtered {
+            policy::Filtered::Pass { parameters, dropped, .. } => {
+                for (parameter, reason) in dropped {
+                    info!(project = %project.name, %parameter, %reason, "policy dropped a parameter");
+                }
+                Ok(parameters)
+            }
+            policy::Filtered::Rejected { slot, reason } => Err(format!("rejected by policy {slot}: {reason}")),
+            policy::Filtered::Failed { slot, reason } => {
+                Err(format!("policy {slot} failed, so no build was started: {reason}"))
+            }
+        }
+    }
+
+    fn question(&self, project: &Project, node: &Node, sent: &Parameters, offline_wanted: bool) -> policy::Request {
+        policy::Request {
+            controller: self.controller.for_policies.clone(),
+            project: project.clone(),
+            function: self.attempt.function.clone(),
+            label: self.label(),
+            node: node.clone(),
+            named_labels: self.site.view.borrow().snapshot.named_labels(),
+            requested: sent.clone(),
+            client_asks_offline: offline_wanted,
+        }
+    }
+
+    fn label(&self) -> Option<String> {
+        let name = self.attempt.function.as_str().strip_prefix("build:")?;
+        Some(name.strip_prefix(self.attempt.offered_as.as_str())?.strip_prefix(':')?.to_owned())
+    }
+
+    fn rejected(&self, sent: &Parameters, reason: String) -> Ended {
+        let as_result = match self.config.reject_as {
+            RejectAs::Auto => sent.contains("ZUUL_UUID"),
+            RejectAs::Result => true,
+            RejectAs::Exception => false,
+        };
+        if !as_result {
+            return Ended::exception(reason);
+        }
+        let report = serde_json::json!({
+            "name": self.attempt.offered_as,
+            "manager": self.controller.host,
+            "worker": self.attempt.worker,
+            "result": BuildResult::Failure.as_str(),
+            "reason": reason,
+        });
+        Ended { outcome: Outcome::Complete(Bytes::from(report.to_string())), reason: Some(reason), result: None }
+    }
+
+    /// Tells the client that its build runs, and asks the policies whether the node is to be reserved.
+    async fn started(&self, build: &Build, scheduled: &mut Scheduled) {
+        let node = self.node_of(build);
+        let report = self.report(build, node.as_ref(), None);
+        let now_ms = now_ms();
+        let (numerator, denominator) =
+            classic::report::status(now_ms.saturating_sub(build.started_ms), build.estimated_duration);
+        let name = node.as_ref().map(|node| node.name.clone());
+        if let Some(id) = self.attempt.progress.borrow().journal {
+            let place = name.clone().unwrap_or_else(|| self.attempt.grabbed_for.clone());
+            self.site.journal.started_later(id, build.id.number, place, build.url.clone());
+        }
+        self.attempt.update(|progress| {
+            progress.build = Some(build.id.clone());
+            if self.attempt.holds_executor && name.is_some() {
+                progress.node = name;
+            }
+            progress.started = Some(Started { data: report.into(), numerator, denominator });
+        });
+        info!(build = %build.id, controller = %self.attempt.controller, function = %self.attempt.function, "build started");
+        let Some(node) = node else { return };
+        let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
+        let generation = Arc::clone(&self.generation);
+        let reserve = match off_the_runtime(move || generation.build_started(&question)).await {
+            policy::Start::Reserve { message } if node.name != NodeName::BuiltIn => Some(message),
+            _ if scheduled.offline_wanted && self.config.offline_mark == OfflineMark::AtStart => {
+                Some(classic::OFFLINE_REASON.to_owned())
+            }
+            _ => None,
+        };
+        if let Some(message) = reserve
+            && self.mark_offline(&node.name, &message).await
+        {
+            scheduled.reserved = Some(node.name);
+        }
+    }
+
+    /// Decides what becomes of the node, before the terminal packet leaves.
+    async fn settle_offline(&self, scheduled: &Scheduled, ended: &Ended) {
+        if ended.outcome == Outcome::HandBack {
+            return;
+        }
+        let progress = self.attempt.progress.borrow().clone();
+        let name = progress.node.unwrap_or_else(|| self.attempt.grabbed_for.clone());
+        let Some(node) = self.node(&name) else { return };
+        let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
+        let outcome = policy::Outcome { result: ended.result, duration: self.duration_of(progress.build.as_ref()) };
+        let generation = Arc::clone(&self.generation);
+        let decided = off_the_runtime(move || generation.build_ended(&question, &outcome)).await;
+        let by_policy = |message: String| (name != NodeName::BuiltIn).then_some(message);
+        let message = match decided {
+            policy::End::Classic => scheduled.offline_wanted.then(|| classic::OFFLINE_REASON.to_owned()),
+            policy::End::Online => None,
+            policy::End::Offline { message } | policy::End::Held { message } => by_policy(message),
+        };
+        match message {
+            Some(message) => {
+                self.mark_offline(&name, &message).await;
+            }
+            None if scheduled.reserved.as_ref() == Some(&name) => self.clear_offline(&name).await,
+            None => {}
+        }
+    }
+
+    async fn mark_offline(&self, node: &NodeName, message: &str) -> bool {
+        match self.controller.client.mark_offline(node, message).await {
+            Ok(()) => {
+                info!(controller = %self.attempt.controller, %node, reason = message, "marked node offline");
+                self.site.offline_marks.add(&self.attempt.controller, node);
+                self.controller.watcher.hurry(crate::jenkins::Part::Nodes);
+                true
+            }
+            Err(error) => {
+                warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
+                false
+            }
+        }
+    }
+
+    async fn clear_offline(&self, node: &NodeName) {
+        match self.controller.client.clear_offline(node).await {
+            Ok(_) => {
+                info!(controller = %self.attempt.controller, %node, "brought node back online");
+                self.site.offline_marks.remove(&self.attempt.controller, node);
+                self.controller.watcher.hurry(crate::jenkins::Part::Nodes);
+            }
+            Err(error) => {
+                warn!(controller = %self.attempt.controller, %node, %error, "failed to bring node back online")
+            }
+        }
+    }
+
+    /// Writes the JSON that clients read at the start and at the end.
+    fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> String {
+        let is_pipeline = build.built_on.is_none();
+        let node = node.filter(|_| !is_pipeline);
+        classic::report::Report {
+            name: &self.attempt.offered_as,
+            number: build.id.number,
+            manager: &self.controller.host,
+            worker: &self.attempt.worker,
+            url: build.url.as_deref(),
+            result,
+            node_name: node.map(|node| node.name.as_reported()),
+            node_labels: node.map(|node| &node.labels),
+        }
+        .to_json()
+    }
+
+    async fn project(&self) -> Result<Project, String> {
+        let name: &ProjectName = &self.attempt.project;
+        let known = {
+            let view = self.site.view.borrow();
+            let controller = view.snapshot.controllers.get(&self.attempt.controller);
+            controller.and_then(|controller| controller.project(name).cloned())
+        };
+        let Some(mut project) = known else {
+            return Err(format!("project {name} no longer exists on controller {}", self.attempt.controller));
+        };
+        if project.parameters.is_none() {
+            let fetched = self.controller.client.parameters_of(name).await;
+            project.parameters =
+                Some(fetched.map_err(|error| format!("failed to read the parameters of {name}: {error}"))?);
+        }
+        Ok(project)
+    }
+
+    fn node(&self, name: &NodeName) -> Option<Node> {
+        let picture = self.controller.watcher.picture().borrow().clone();
+        picture.nodes.as_ref()?.value.iter().find(|node| node.name == *name).cloned()
+    }
+
+    /// Returns the node on which a build shows, or on which it says that it ran.
+    fn node_of(&self, build: &Build) -> Option<Node> {
+        let picture = self.controller.watcher.picture().borrow().clone();
+        let nodes = &picture.nodes.as_ref()?.value;
+        let shows = |node: &&Node| {
+            node.executors.iter().any(|executor| executor.build.as_ref().is_some_and(|shown| shown.id == build.id))
+        };
+        nodes
+            .iter()
+            .find(shows)
+            .or_else(|| nodes.iter().find(|node| Some(&node.name) == build.built_on.as_ref()))
+            .cloned()
+    }
+
+    fn self_label(&self) -> &'static str {
+        let view = self.site.view.borrow();
+        view.snapshot.controllers.get(&self.attempt.controller).map_or("built-in", |controller| controller.self_label())
+    }
+
+    fn duration_of(&self, build: Option<&BuildId>) -> Duration {
+        let view = self.site.view.borrow();
+        let started = view.snapshot.controllers.get(&self.attempt.controller).and_then(|controller| {
+            let mut shown = controller.nodes.iter().flat_map(Node::builds);
+            shown.find(|shown| Some(&shown.id) == build)?.started_ms
+        });
+        started.map_or(Duration::ZERO, |started| Duration::from_millis(now_ms().saturating_sub(started)))
+    }
+}
+
+fn terminal(outcome: &Outcome) -> journal::Terminal {
+    match outcome {
+        Outcome::Complete(data) => journal::Terminal::Complete(data.to_vec()),
+        Outcome::Exception(text) => journal::Terminal::Exception(text.to_vec()),
+        Outcome::Fail | Outcome::HandBack => journal::Terminal::Fail,
+    }
+}
+
+/// Runs policies where they cannot hold up the runtime's own threads.
+async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("policy calls catch every trap and never panic")
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,85 @@
+//! Looks at the Gearman server before anything is offered: what kind it is, and whether somebody else already serves
+//! a controller's management functions (two managers of one name would answer each other's clients).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use crate::domain::{ControllerName, FunctionName};
+use crate::gearman::admin::{Admin, ServerKind};
+
+use super::reconciler::Clearances;
+
+const RETRY: Duration = Duration::from_secs(1);
+/// The connections of a daemon that just died are listed for a moment.
+const PATIENCE: u32 = 5;
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Asks the server what it is, until it answers.
+pub(super) async fn server_kind(server: &str) -> ServerKind {
+    let mut was_silent = false;
+    loop {
+        match Admin::connect(server).await {
+            Ok(mut admin) => match admin.server_kind().await {
+                Ok(kind) => {
+                    info!(server, kind = %kind, "reached the gearman server");
+                    return kind;
+                }
+                Err(error) => warn!(server, %error, "the gearman server does not answer; trying again"),
+            },
+            Err(error) if !was_silent => warn!(server, %error, "the gearman server cannot be reached; trying again"),
+            Err(_) => {}
+        }
+        was_silent = true;
+        sleep(RETRY).await;
+    }
+}
+
+/// Clears controllers one by one, and keeps looking at those that could not be cleared.
+pub(super) async fn clear(
+    server: String,
+    controllers: BTreeMap<ControllerName, String>,
+    cleared: watch::Sender<Clearances>,
+) {
+    let mut tries = 0;
+    loop {
+        let open: Vec<(&ControllerName, &String)> =
+            controllers.iter().filter(|(name, _)| !matches!(cleared.borrow().get(name), Some(Ok(())))).collect();
+        if open.is_empty() {
+            return;
+        }
+        match served_functions(&server).await {
+            Ok(served) => {
+                tries += 1;
+                for (name, host) in open {
+                    let is_taken = FunctionName::stop(host).is_ok_and(|stop| served.contains(stop.as_str()));
+                    if !is_taken {
+                        cleared.send_modify(|cleared| drop(cleared.insert(name.clone(), Ok(()))));
+                    } else if tries == PATIENCE {
+                        let reason = format!(
+                            "another worker already serves stop:{host}: switch the gearman plugin (or the other daemon) off on this \
+                             controller, or give it another `host`"
+                        );
+                        error!(controller = %name, %reason, "controller is not served");
+                        cleared.send_modify(|cleared| drop(cleared.insert(name.clone(), Err(reason))));
+                    }
+                }
+            }
+            Err(error) => warn!(%server, %error, "failed to ask the gearman server for its workers; trying again"),
+        }
+        sleep(if tries < PATIENCE { RETRY } else { LOOK_AGAIN }).await;
+    }
+}
+
+async fn served_functions(server: &str) -> Result<BTreeSet<String>, crate::gearman::admin::Error> {
+    let mut admin = Admin::connect(server).await?;
+    let workers = admin.workers().await?;
+    Ok(workers
+        .into_iter()
+        .flat_map(|worker| worker.functions)
+        .map(|function| String::from_utf8_lossy(&function).into_owned())
+        .collect())
+}

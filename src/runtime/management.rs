@@ -1,0 +1,163 @@
+//! `stop:HOST` and `set_description:HOST`: one connection per controller that answers whatever else is busy.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::classic::management::{self as request, DescriptionRequest, StopRequest};
+use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
+use crate::gearman::{self, Report, Worker, worker};
+
+use super::executor::{Command, Events, Happened};
+use super::identity::ConnectionId;
+use super::site::{Controller, Site};
+
+/// Runs a controller's management connection until it is closed.
+pub(super) async fn run(
+    site: Arc<Site>,
+    id: ConnectionId,
+    config: worker::Config,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    events: Events,
+) {
+    let Some(controller) = site.controller(&id.controller) else { return };
+    let mut worker = Worker::new(config);
+    let host = &controller.host;
+    let functions = [FunctionName::stop(host), FunctionName::set_description(host)];
+    let names = functions.into_iter().flatten().map(|name| Bytes::from(name.to_string()));
+    worker.offer(names.collect::<BTreeSet<_>>());
+    worker.grant();
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    loop {
+        // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
+        tokio::select! {
+            event = worker.event() => match event {
+                worker::Event::Connected => tell(&events, &id, Happened::Connected),
+                worker::Event::Disconnected { error, .. } => tell(&events, &id, Happened::Disconnected { error }),
+                worker::Event::Refused { code, text } => warn!(connection = %id, code = %code, text = %text, "gearman server refused a packet"),
+                worker::Event::Woken => {}
+                worker::Event::Assigned(job) => {
+                    let (site, controller, answered) = (Arc::clone(&site), id.controller.clone(), answered.clone());
+                    tokio::spawn(async move {
+                        let report = answer(&site, &controller, &job).await;
+                        let _closed_meanwhile = answered.send((job.handle, report));
+                    });
+                }
+            },
+            Some((handle, report)) = answers.recv() => {
+                // The job may have been lost with its connection meanwhile.
+                if worker.running().is_some_and(|job| job.handle == handle) {
+                    worker.report(report);
+                }
+            }
+            command = commands.recv() => if matches!(command, None | Some(Command::Close)) { break },
+        }
+    }
+    tell(&events, &id, Happened::Closed);
+    worker.close().await;
+}
+
+fn tell(events: &Events, id: &ConnectionId, happened: Happened) {
+    // The reconciler outlives its connections; at shutdown nobody needs to know.
+    let _unheard = events.send((id.clone(), happened));
+}
+
+async fn answer(site: &Site, name: &ControllerName, job: &gearman::Job) -> Report {
+    let exception = |text: String| Report::Exception(Bytes::from(text));
+    let Some(controller) = site.controller(name) else { return Report::Fail };
+    let function = FunctionName::new(String::from_utf8_lossy(&job.function)).ok().and_then(|name| name.function());
+    let answered = match function {
+        Some(Function::Stop { .. }) => match request::stop(&job.payload) {
+            Ok(request) => stop(site, name, &controller, &request).await,
+            Err(error) => Err(error.to_string()),
+        },
+        Some(Function::SetDescription { .. }) => match request::set_description(&job.payload) {
+            Ok(request) => describe(site, name, &controller, &request).await,
+            Err(error) => Err(error.to_string()),
+        },
+        _ => return Report::Fail,
+    };
+    answered.unwrap_or_else(exception)
+}
+
+async fn stop(
+    site: &Site,
+    name: &ControllerName,
+    controller: &Controller,
+    request: &StopRequest,
+) -> Result<Report, String> {
+    let unknown = || format!("Cannot find build {}: {}", request.name, request.number);
+    let id = resolve(site, name, &request.name, request.number)?.ok_or_else(unknown)?;
+    let build = controller.client.build(&id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
+    let build = build.ok_or_else(unknown)?;
+    let attempt = site
+        .attempts
+        .live()
+        .into_iter()
+        .find(|attempt| attempt.controller == *name && attempt.progress.borrow().build.as_ref() == Some(&id));
+    let already_stopping = attempt.as_ref().is_some_and(|attempt| attempt.progress.borrow().stopping);
+    if !build.in_progress || already_stopping {
+        return Ok(Report::Fail);
+    }
+    controller.client.stop(&id).await.map_err(|error| format!("failed to stop {id}: {error}"))?;
+    info!(controller = %name, build = %id, "stopped a build");
+    if let Some(attempt) = attempt {
+        attempt.update(|progress| progress.stopping = true);
+    }
+    controller.watcher.hurry(crate::jenkins::Part::Nodes);
+    Ok(Report::Complete(Bytes::new()))
+}
+
+async fn describe(
+    site: &Site,
+    name: &ControllerName,
+    controller: &Controller,
+    request: &DescriptionRequest,
+) -> Result<Report, String> {
+    let id = resolve(site, name, &request.name, request.number)?
+        .ok_or_else(|| format!("Cannot find build number {}", request.number))?;
+    let text = request.html_description.as_deref();
+    match controller.client.set_description(&id, text.unwrap_or_default()).await {
+        Ok(()) => Ok(Report::Complete(Bytes::from(request::described(request.number, text)))),
+        Err(crate::jenkins::Error::NotFound { .. }) => Err(format!("Cannot find build number {}", request.number)),
+        Err(error) => Err(format!("Unable to set description for {}: {}: {error}", request.name, request.number)),
+    }
+}
+
+/// Finds the build that a client means: by the name under which it was submitted, by a name offered on that
+/// controller, by full name, by short name where only one project has it. None where no project has the name.
+fn resolve(site: &Site, controller: &ControllerName, name: &str, number: u64) -> Result<Option<BuildId>, String> {
+    let submitted = site.attempts.live().into_iter().find_map(|attempt| {
+        let progress = attempt.progress.borrow();
+        let build = progress.build.as_ref()?;
+        let same = attempt.controller == *controller && attempt.offered_as == name && build.number == number;
+        same.then(|| build.clone())
+    });
+    if submitted.is_some() {
+        return Ok(submitted);
+    }
+    let view = site.view.borrow().clone();
+    let of = |project: &ProjectName| Some(BuildId { project: project.clone(), number });
+    if let Some(project) = view.table.project_named(controller, name) {
+        return Ok(of(project));
+    }
+    let Some(snapshot) = view.snapshot.controllers.get(controller) else {
+        return Err(format!("controller {controller} was not reached yet"));
+    };
+    let names: Vec<&ProjectName> = snapshot.projects.iter().map(|project| &project.name).collect();
+    if let Some(project) = names.iter().find(|project| project.full() == name) {
+        return Ok(of(project));
+    }
+    // The plugin compared short names ignoring case, and took the first.
+    match names.iter().filter(|project| project.short().eq_ignore_ascii_case(name)).collect::<Vec<_>>()[..] {
+        [] => Ok(None),
+        [project] => Ok(of(project)),
+        ref several => {
+            let several: Vec<&str> = several.iter().map(|project| project.full()).collect();
+            Err(format!("{name} could mean {}; use the full name", several.join(", ")))
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The reconciler's picture as people see it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{ControllerName, FunctionName};
+
+use super::attempts::Attempt;
+use super::identity::{ConnectionId, Role};
+use super::reconciler::{Link, Reconciler};
+use super::site::{Controller, View};
+use super::status::{
+    BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, Status, WorkerState,
+    WorkerStatus,
+};
+
+impl Reconciler {
+    pub(super) fn status(&self) -> Status {
+        let view = self.view.borrow().clone();
+        let controllers = self.site.controllers();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: self.mode,
+            not_ready: self.not_ready(&view),
+            gearman: GearmanStatus {
+                server: self.site.server.clone(),
+                connections: self.links.len(),
+                connected: self.links.values().filter(|link| link.connected).count(),
+            },
+            generation: self.site.policies.live().number(),
+            controllers: controllers
+                .iter()
+                .map(|(name, controller)| self.controller(name, controller, &view))
+                .collect(),
+            functions: functions(&view),
+            builds: self.site.attempts.live().iter().map(|attempt| build(attempt)).collect(),
+            policies: self.site.policies.list(),
+            notes: view.table.notes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn not_ready(&self, view: &View) -> Vec<String> {
+        let mut reasons = self.site.policies.readiness();
+        match self.mode {
+            Mode::Serving => {}
+            Mode::Paused => reasons.push("paused; `layshaft resume` goes on".to_owned()),
+            Mode::Draining => reasons.push("draining".to_owned()),
+        }
+        if view.snapshot.controllers.is_empty() {
+            reasons.push("no controller was reached yet".to_owned());
+        }
+        if !self.links.values().any(|link| link.connected) {
+            reasons.push(format!("not connected to the gearman server {}", self.site.server));
+        }
+        reasons
+    }
+
+    fn controller(&self, name: &ControllerName, controller: &Controller, view: &View) -> ControllerStatus {
+        let picture = controller.watcher.picture().borrow().clone();
+        let snapshot = view.snapshot.controllers.get(name);
+        let not_cleared = self.cleared.borrow().get(name).and_then(|cleared| cleared.clone().err());
+        let trouble = picture.trouble.as_ref().map(|trouble| trouble.text.clone());
+        let nodes = snapshot.into_iter().flat_map(|snapshot| snapshot.nodes.iter()).map(|node| NodeStatus {
+            name: node.name.clone(),
+            online: node.is_online(),
+            offline_reason: node.offline_reason.clone(),
+            executors: node.executor_count,
+            busy: u32::try_from(node.executors.iter().filter(|executor| !executor.idle).count()).unwrap_or(u32::MAX),
+            functions: view.table.row(name, &node.name).map_or(0, |row| row.len()),
+            workers: self
+                .links
+                .iter()
+                .filter(|(id, _)| id.controller == *name && id.role != Role::Manager && id.node() == Some(&node.name))
+                .map(|(id, link)| worker(id, link, &controller.host))
+                .collect(),
+        });
+        ControllerStatus {
+            name: name.clone(),
+            host: controller.host.clone(),
+            serve: controller.serve,
+            reachable: snapshot.is_some_and(|snapshot| snapshot.reachable),
+            quieting_down: snapshot.is_some_and(|snapshot| snapshot.quieting_down),
+            jenkins_version: picture.version.clone(),
+            age_ms: picture
+                .nodes
+                .as_ref()
+                .map(|nodes| u64::try_from(nodes.asked_at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            trouble: not_cleared.or(trouble),
+            projects: snapshot.map_or(0, |snapshot| snapshot.projects.len()),
+            nodes: nodes.collect(),
+        }
+    }
+}
+
+fn worker(id: &ConnectionId, link: &Link, host: &str) -> WorkerStatus {
+    let state = match (&link.state.job, link.state.leased) {
+        (Some(_), _) => WorkerState::Running,
+        (None, true) => WorkerState::Grabbing,
+        (None, false) => WorkerState::Waiting,
+    };
+    WorkerStatus { client_id: id.client_id(host), connected: link.connected, state, function: link.state.job.clone() }
+}
+
+fn functions(view: &View) -> BTreeMap<FunctionName, FunctionStatus> {
+    let mut functions: BTreeMap<FunctionName, FunctionStatus> = BTreeMap::new();
+    for (_, _, row) in view.table.rows() {
+        for (name, offer) in row {
+            functions
+                .entry(name.clone())
+                .and_modify(|status| status.nodes += 1)
+                .or_insert_with(|| FunctionStatus { project: offer.project.clone(), nodes: 1 });
+        }
+    }
+    functions
+}
+
+fn build(attempt: &Attempt) -> BuildStatus {
+    let progress = attempt.progress.borrow();
+    let state = if progress.outcome.is_some() {
+        BuildState::Undelivered
+    } else if progress.build.is_some() {
+        BuildState::Running
+    } else if progress.queue_item.is_some() {
+        BuildState::Queued
+    } else {
+        BuildState::Starting
+    };
+    BuildStatus {
+        function: attempt.function.clone(),
+        unique: String::from_utf8_lossy(&attempt.key.unique).into_owned(),
+        controller: attempt.controller.clone(),
+        project: attempt.project.clone(),
+        node: progress.node.clone(),
+        worker: progress.connection.is_some().then(|| attempt.worker.clone()),
+        state,
+        queue_item: progress.queue_item,
+        number: progress.build.as_ref().map(|build| build.number),
+    }
+}

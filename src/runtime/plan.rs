@@ -1,0 +1,300 @@
+//! What should change: connections to open and close, functions to offer, leases to grant and revoke.
+//!
+//! PURE: what is and what should be go in, steps come out; nothing here awaits or reads a clock. The steps are
+//! idempotent: a plan made of a world in which they were taken is empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{BuildId, ControllerName, FunctionName, Node, NodeName, ProjectName, QueueItemId};
+
+use super::identity::{ConnectionId, Role};
+use super::lease::OurBuilds;
+use super::snapshot::{Controller, Snapshot};
+use super::table::{FunctionTable, Row};
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Open(ConnectionId),
+    /// Ends the connection; it has no job.
+    Close(ConnectionId),
+    /// Sets what the connection offers; its session sends the difference, and holds back what a running job forbids.
+    Offer(ConnectionId, BTreeSet<FunctionName>),
+    /// Promises an idle executor: the connection may ask for a job.
+    Grant(ConnectionId),
+    Revoke(ConnectionId),
+}
+
+/// Everything a plan is made from.
+#[derive(Debug)]
+pub struct World<'a> {
+    pub snapshot: &'a Snapshot,
+    pub table: &'a FunctionTable,
+    pub connections: &'a BTreeMap<ConnectionId, Connection>,
+    pub attempts: &'a [Attempt],
+    /// Builds of ours that ended after the snapshot of their controller was asked for.
+    pub ended: &'a [(ControllerName, BuildId)],
+    /// Projects whose functions are withheld on a node for a while, after jobs were handed back from there.
+    pub withheld: &'a BTreeSet<(ControllerName, NodeName, ProjectName)>,
+    /// No new jobs: paused, draining, or not every controller was looked at yet.
+    pub grabbing: bool,
+    pub pipeline_slots: PipelineSlots,
+}
+
+/// A connection as the reconciler knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    pub offered: BTreeSet<FunctionName>,
+    pub leased: bool,
+    /// The function of the job that runs on it.
+    pub job: Option<FunctionName>,
+}
+
+/// A build of ours that has not ended, wherever its job's connection is now.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub controller: ControllerName,
+    pub project: ProjectName,
+    /// The connection that runs its job; none if that was lost.
+    pub connection: Option<ConnectionId>,
+    /// The node that it is promised, and then the node on which it really runs; none while a running build shows on
+    /// no node.
+    pub node: Option<NodeName>,
+    pub holds_executor: bool,
+    pub build: Option<BuildId>,
+    pub queue_item: Option<QueueItemId>,
+    /// Tied to its build by a marker, so that Jenkins cannot merge it with another.
+    pub marked: bool,
+}
+
+/// How many connections for pipelines a controller without built-in executors gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PipelineSlots {
+    /// As many as it has idle executors.
+    #[default]
+    Auto,
+    Fixed(u32),
+}
+
+/// Makes the plan. Steps of one connection stand in the order in which they must be taken.
+pub fn plan(world: &World<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut wanted = BTreeSet::new();
+    for (name, controller) in &world.snapshot.controllers {
+        wanted.insert(ConnectionId::manager(name));
+        if controller.serve {
+            plan_controller(world, name, controller, &mut wanted, &mut steps);
+        }
+    }
+    for (id, connection) in world.connections {
+        if !wanted.contains(id) && connection.job.is_none() {
+            steps.push(Step::Close(id.clone()));
+        }
+    }
+    let managers = world.snapshot.controllers.keys().map(ConnectionId::manager);
+    let missing = managers.filter(|id| !world.connections.contains_key(id)).map(Step::Open);
+    steps.splice(0..0, missing);
+    steps
+}
+
+fn plan_controller(
+    world: &World<'_>,
+    name: &ControllerName,
+    controller: &Controller,
+    wanted: &mut BTreeSet<ConnectionId>,
+    steps: &mut Vec<Step>,
+) {
+    let ours = our_builds(world, name);
+    let held_back = serialised_projects(world, name, controller);
+    for node in controller.nodes.iter() {
+        let ids = connections_of_node(world, name, node);
+        plan_pool(world, &ids, world.table.row(name, &node.name), controller, ours.idle(node), &held_back, steps);
+        wanted.extend(ids);
+    }
+    let no_builtin_executors = controller.node(&NodeName::BuiltIn).is_none_or(|node| node.executor_count == 0);
+    if no_builtin_executors {
+        let idle: u32 = controller.nodes.iter().map(|node| ours.idle(node)).sum();
+        let ids = pipeline_connections(world, name, idle);
+        let row = world.table.row(name, &NodeName::BuiltIn);
+        plan_pool(world, &ids, row, controller, idle, &held_back, steps);
+        wanted.extend(ids);
+    }
+    // A node that is gone keeps the connection of its running job, but offers nothing more.
+    for (id, connection) in world.connections {
+        let belongs = id.controller == *name && id.role != Role::Manager;
+        if belongs && !wanted.contains(id) && connection.job.is_some() && !connection.offered.is_empty() {
+            steps.push(Step::Offer(id.clone(), BTreeSet::new()));
+        }
+    }
+}
+
+/// Plans connections that share one row and one capacity.
+fn plan_pool(
+    world: &World<'_>,
+    ids: &[ConnectionId],
+    row: Option<&Row>,
+    controller: &Controller,
+    idle: u32,
+    held_back: &BTreeSet<ProjectName>,
+    steps: &mut Vec<Step>,
+) {
+    let may_grab = world.grabbing && controller.reachable && !controller.quieting_down;
+    let fresh = Connection::default();
+    let mut candidates = Vec::new();
+    for id in ids {
+        let connection = match world.connections.get(id) {
+            Some(connection) => connection,
+            None => {
+                steps.push(Step::Open(id.clone()));
+                &fresh
+            }
+        };
+        let functions = functions_of(world, id, row, held_back, connection);
+        if functions != connection.offered {
+            steps.push(Step::Offer(id.clone(), functions.clone()));
+        }
+        if connection.job.is_none() {
+            candidates.push((id, connection.leased, !functions.is_empty()));
+        } else if connection.leased && !(may_grab && keeps_its_executor(world, id)) {
+            steps.push(Step::Revoke(id.clone()));
+        }
+    }
+    let mut left = if may_grab { idle } else { 0 };
+    // Whoever has a lease keeps it: a grab may be under way.
+    candidates.sort_by_key(|(_, leased, _)| !leased);
+    for (id, leased, offers_something) in candidates {
+        let lease = offers_something && left > 0;
+        left -= u32::from(lease);
+        match (leased, lease) {
+            (false, true) => steps.push(Step::Grant(id.clone())),
+            (true, false) => steps.push(Step::Revoke(id.clone())),
+            _ => {}
+        }
+    }
+}
+
+/// Returns whether the executor of a connection's job will be its own again when the job ends, so that it may grab the
+/// next one in the same breath.
+fn keeps_its_executor(world: &World<'_>, id: &ConnectionId) -> bool {
+    let attempt = world.attempts.iter().find(|attempt| attempt.connection.as_ref() == Some(id));
+    attempt.is_none_or(|attempt| {
+        let node = world.snapshot.controllers.get(&id.controller).zip(id.node()).and_then(|(c, name)| c.node(name));
+        attempt.node.as_ref() == id.node() && node.is_some_and(Node::is_online)
+    })
+}
+
+fn functions_of(
+    world: &World<'_>,
+    id: &ConnectionId,
+    row: Option<&Row>,
+    held_back: &BTreeSet<ProjectName>,
+    connection: &Connection,
+) -> BTreeSet<FunctionName> {
+    let is_withheld = |project: &ProjectName| {
+        let node = id.node().cloned().unwrap_or(NodeName::BuiltIn);
+        world.withheld.contains(&(id.controller.clone(), node, project.clone()))
+    };
+    let offers = row.into_iter().flatten();
+    offers
+        .filter(|(function, offer)| connection.job.as_ref() == Some(function) || !held_back.contains(&offer.project))
+        .filter(|(_, offer)| !is_withheld(&offer.project))
+        .map(|(function, _)| function.clone())
+        .collect()
+}
+
+/// Returns the connections that a node should have: one for each executor, and one more for each of its jobs whose
+/// build runs elsewhere.
+fn connections_of_node(world: &World<'_>, controller: &ControllerName, node: &Node) -> Vec<ConnectionId> {
+    let of_node = |id: &ConnectionId| {
+        id.controller == *controller && matches!(&id.role, Role::Executor { node: n, .. } if *n == node.name)
+    };
+    let existing: Vec<(&ConnectionId, &Connection)> = world.connections.iter().filter(|(id, _)| of_node(id)).collect();
+    if node.offline && !node.temporarily_offline {
+        return existing
+            .into_iter()
+            .filter(|(_, connection)| connection.job.is_some())
+            .map(|(id, _)| id.clone())
+            .collect();
+    }
+    let displaced = world.attempts.iter().filter(|attempt| {
+        attempt.connection.as_ref().is_some_and(of_node)
+            && attempt.holds_executor
+            && attempt.node.as_ref().is_some_and(|real| *real != node.name)
+    });
+    let count = node.executor_count as usize + displaced.count();
+    let busy = existing.iter().filter(|(_, connection)| connection.job.is_some()).map(|(id, _)| (*id).clone());
+    let mut ids: Vec<ConnectionId> = busy.collect();
+    let mut index = 0;
+    while ids.len() < count {
+        let id = ConnectionId::executor(controller, &node.name, index);
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        index += 1;
+    }
+    ids.sort();
+    ids
+}
+
+fn pipeline_connections(world: &World<'_>, controller: &ControllerName, idle: u32) -> Vec<ConnectionId> {
+    let is_slot = |id: &ConnectionId| id.controller == *controller && matches!(id.role, Role::Pipeline { .. });
+    let busy: Vec<ConnectionId> = world
+        .connections
+        .iter()
+        .filter(|(id, connection)| is_slot(id) && connection.job.is_some())
+        .map(|(id, _)| id.clone())
+        .collect();
+    let row_is_empty = world.table.row(controller, &NodeName::BuiltIn).is_none_or(Row::is_empty);
+    let slots = match world.pipeline_slots {
+        _ if row_is_empty => 0,
+        PipelineSlots::Auto => busy.len() + idle as usize,
+        PipelineSlots::Fixed(slots) => slots as usize,
+    };
+    let mut ids = busy;
+    let mut index = 0;
+    while ids.len() < slots {
+        let id = ConnectionId::pipeline(controller, index);
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        index += 1;
+    }
+    ids.sort();
+    ids
+}
+
+fn our_builds(world: &World<'_>, controller: &ControllerName) -> OurBuilds {
+    let mut ours = OurBuilds::default();
+    for attempt in world.attempts.iter().filter(|attempt| attempt.controller == *controller) {
+        if let Some(node) = &attempt.node {
+            ours.add_live(node, attempt.holds_executor, attempt.build.clone(), attempt.queue_item);
+        }
+    }
+    for (owner, build) in world.ended {
+        if owner == controller {
+            ours.add_ended(build.clone());
+        }
+    }
+    ours
+}
+
+/// Returns the projects of which no further build may be started now: Jenkins would merge or block it.
+fn serialised_projects(world: &World<'_>, name: &ControllerName, controller: &Controller) -> BTreeSet<ProjectName> {
+    let of_ours = world.attempts.iter().filter(|attempt| attempt.controller == *name);
+    let mut projects: BTreeSet<ProjectName> = of_ours
+        .filter(|attempt| {
+            let concurrent = controller.project(&attempt.project).is_none_or(|project| project.concurrent);
+            !concurrent || (!attempt.marked && attempt.build.is_none())
+        })
+        .map(|attempt| attempt.project.clone())
+        .collect();
+    let non_concurrent: BTreeSet<&ProjectName> =
+        controller.projects.iter().filter(|project| !project.concurrent).map(|project| &project.name).collect();
+    let running = controller.nodes.iter().flat_map(Node::builds).map(|build| &build.id);
+    let foreign = running.filter(|build| {
+        non_concurrent.contains(&build.project)
+            && !world.ended.iter().any(|(owner, ended)| owner == name && ended == *build)
+    });
+    projects.extend(foreign.map(|build| build.project.clone()));
+    projects
+}

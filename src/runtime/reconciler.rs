@@ -1,0 +1,396 @@
+//! The loop: event -> gather -> plan -> apply.
+//!
+//! Level-triggered: an event only says that it is time to look again. What is done follows from the pictures, the
+//! table, the connections and the attempts as they are now, never from what an event claims happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
+use crate::gearman::worker;
+
+use super::executor::{self, Command, Happened};
+use super::identity::{ConnectionId, Role};
+use super::management;
+use super::plan::{self, Step, World, plan};
+use super::rules::PolicyRules;
+use super::site::{Site, View};
+use super::snapshot::{Controller, Snapshot};
+use super::status::{Mode, Status};
+use super::table::{FunctionTable, Row, table};
+
+/// A controller that has not answered for so long offers nothing.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
+
+/// How often the loop looks although nothing happened: for back-offs that run out.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the daemon is asked to do.
+#[derive(Debug)]
+pub(super) enum Request {
+    Status(oneshot::Sender<Status>),
+    SetMode(Mode),
+    /// Controllers came or went.
+    Reconfigured,
+}
+
+pub(super) struct Reconciler {
+    pub(super) site: Arc<Site>,
+    pub(super) view: watch::Sender<View>,
+    worker_config: worker::Config,
+    pub(super) links: BTreeMap<ConnectionId, Link>,
+    pub(super) mode: Mode,
+    /// The controllers whose management functions nobody else serves.
+    pub(super) cleared: watch::Receiver<Clearances>,
+    inputs: Option<TableInputs>,
+    computing: Option<JoinHandle<FunctionTable>>,
+    events: mpsc::UnboundedSender<(ConnectionId, Happened)>,
+}
+
+/// A connection's task, as it is known here.
+pub(super) struct Link {
+    pub(super) state: plan::Connection,
+    meanings: Arc<Row>,
+    pub(super) connected: bool,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What a table depends on. While it stays equal there is nothing to compute.
+#[derive(PartialEq)]
+struct TableInputs {
+    generation: u64,
+    controllers: BTreeMap<ControllerName, ControllerInputs>,
+}
+
+#[derive(PartialEq)]
+struct ControllerInputs {
+    offers: bool,
+    tags: BTreeSet<String>,
+    projects: Arc<Vec<crate::domain::Project>>,
+    nodes: Vec<(NodeName, bool, NodeMode, BTreeSet<String>)>,
+}
+
+/// For each controller that was looked up at the server: whether its management functions are free for us.
+pub(super) type Clearances = BTreeMap<ControllerName, Result<(), String>>;
+
+pub(super) struct Inbox {
+    pub(super) requests: mpsc::UnboundedReceiver<Request>,
+    pub(super) pictures: Arc<tokio::sync::Notify>,
+}
+
+impl Reconciler {
+    pub(super) fn new(
+        site: Arc<Site>,
+        view: watch::Sender<View>,
+        worker_config: worker::Config,
+        cleared: watch::Receiver<Clearances>,
+    ) -> (Self, mpsc::UnboundedReceiver<(ConnectionId, Happened)>) {
+        let (events, happened) = mpsc::unbounded_channel();
+        let reconciler = Self {
+            site,
+            view,
+            worker_config,
+            links: BTreeMap::new(),
+            mode: Mode::Serving,
+            cleared,
+            inputs: None,
+            computing: None,
+            events,
+        };
+        (reconciler, happened)
+    }
+
+    /// Runs until the token is cancelled, or until a drain has ended.
+    pub(super) async fn run(
+        mut self,
+        mut inbox: Inbox,
+        mut happened: mpsc::UnboundedReceiver<(ConnectionId, Happened)>,
+        stop: CancellationToken,
+    ) {
+        let mut generations = self.site.policies.subscribe();
+        let mut cleared = self.cleared.clone();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let site = Arc::clone(&self.site);
+        while !stop.is_cancelled() && !self.is_drained() {
+            // Every arm is cancel-safe: channels, watches, a notification and a timer; the table's task is only polled.
+            tokio::select! {
+                Some((id, happened)) = happened.recv() => self.note(&id, happened),
+                Some(request) = inbox.requests.recv() => self.answer(request),
+                () = inbox.pictures.notified() => {}
+                () = site.attempts.changed() => {}
+                _ = generations.changed() => {}
+                Ok(()) = cleared.changed() => {}
+                table = computed(&mut self.computing) => self.publish(table),
+                _ = tick.tick() => {}
+                () = stop.cancelled() => break,
+            }
+            while let Ok((id, happened)) = happened.try_recv() {
+                self.note(&id, happened);
+            }
+            self.reconcile();
+        }
+        for link in self.links.values() {
+            let _closed_already = link.commands.send(Command::Close);
+        }
+        let open = self.links.len();
+        self.links.clear();
+        let all_closed = async {
+            let mut left = open;
+            while left > 0 {
+                match happened.recv().await {
+                    Some((_, Happened::Closed)) => left -= 1,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        };
+        let _closed_or_not = tokio::time::timeout(Duration::from_secs(2), all_closed).await;
+    }
+
+    fn is_drained(&self) -> bool {
+        self.mode == Mode::Draining
+            && self.links.values().all(|link| link.state.job.is_none())
+            && self.site.attempts.live().iter().all(|attempt| attempt.progress.borrow().outcome.is_some())
+    }
+
+    fn note(&mut self, id: &ConnectionId, happened: Happened) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        match happened {
+            Happened::Connected => link.connected = true,
+            Happened::Disconnected { error } => {
+                if link.connected {
+                    warn!(connection = %id, %error, "connection to the gearman server lost; reconnecting");
+                }
+                link.connected = false;
+            }
+            Happened::JobStarted(function) => link.state.job = Some(function),
+            Happened::JobEnded => link.state.job = None,
+            Happened::Woken => self.wake_another(id),
+            Happened::Closed => {
+                self.links.remove(id);
+            }
+        }
+    }
+
+    /// A sleeper without a lease was woken: every leased one that shares a function with it looks for the job.
+    fn wake_another(&self, woken: &ConnectionId) {
+        let Some(functions) = self.links.get(woken).map(|link| &link.state.offered) else { return };
+        for (id, link) in &self.links {
+            let is_sleeper = id != woken && link.state.leased && link.state.job.is_none();
+            if is_sleeper && !link.state.offered.is_disjoint(functions) {
+                let _closed_meanwhile = link.commands.send(Command::Wake);
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Status(reply) => {
+                let _gone = reply.send(self.status());
+            }
+            Request::SetMode(mode) => {
+                // A drain has an end of its own; only a resume calls it off.
+                if self.mode != mode {
+                    info!(?mode, "changed mode");
+                    self.mode = mode;
+                }
+            }
+            Request::Reconfigured => info!("took over a new configuration"),
+        }
+    }
+
+    fn reconcile(&mut self) {
+        let snapshot = Arc::new(self.gather());
+        self.view.send_modify(|view| view.snapshot = Arc::clone(&snapshot));
+        self.recompute_table(&snapshot);
+        if self.inputs.is_none() {
+            return;
+        }
+        let table = Arc::clone(&self.view.borrow().table);
+        let asked_at = snapshot.controllers.iter().map(|(name, c)| (name.clone(), c.nodes_asked_at)).collect();
+        let connections = self.links.iter().map(|(id, link)| (id.clone(), link.state.clone())).collect();
+        let steps = plan(&World {
+            snapshot: &snapshot,
+            table: &table,
+            connections: &connections,
+            attempts: &self.site.attempts.for_plan(),
+            ended: &self.site.attempts.ended_after(&asked_at),
+            withheld: &self.site.hand_backs.withheld(),
+            grabbing: self.mode == Mode::Serving && self.was_every_controller_looked_at(),
+            pipeline_slots: self.site.config().pipelines,
+        });
+        for step in steps {
+            self.apply(step, &table);
+        }
+    }
+
+    /// Makes the snapshot: the pollers' pictures, and what we did since they were taken.
+    fn gather(&self) -> Snapshot {
+        let mut controllers = BTreeMap::new();
+        let cleared = self.cleared.borrow();
+        for (name, controller) in self.site.controllers().iter() {
+            if !matches!(cleared.get(name), Some(Ok(()))) {
+                continue;
+            }
+            let picture = controller.watcher.picture().borrow().clone();
+            let (Some(nodes), Some(projects)) = (&picture.nodes, &picture.projects) else { continue };
+            let mut nodes_now = Arc::clone(&nodes.value);
+            for marked in self.site.offline_marks.newer_than(name, nodes.asked_at) {
+                let nodes = Arc::make_mut(&mut nodes_now);
+                for node in nodes.iter_mut().filter(|node| node.name == marked) {
+                    (node.offline, node.temporarily_offline) = (true, true);
+                }
+            }
+            let silent = picture.trouble.as_ref().is_some_and(|trouble| trouble.since.elapsed() > UNREACHABLE_AFTER);
+            controllers.insert(
+                name.clone(),
+                Controller {
+                    tags: controller.for_policies.tags.clone(),
+                    nodes: nodes_now,
+                    nodes_asked_at: nodes.asked_at,
+                    projects: Arc::clone(&projects.value),
+                    quieting_down: picture.quieting_down.as_ref().is_some_and(|seen| *seen.value),
+                    reachable: !silent,
+                    serve: controller.serve,
+                },
+            );
+        }
+        Snapshot::new(controllers)
+    }
+
+    /// No job is taken before each controller was looked at once, or is known not to answer.
+    fn was_every_controller_looked_at(&self) -> bool {
+        self.site.controllers().values().all(|controller| {
+            let picture = controller.watcher.picture().borrow().clone();
+            picture.nodes.is_some() && picture.projects.is_some() || picture.trouble.is_some()
+        })
+    }
+
+    fn recompute_table(&mut self, snapshot: &Arc<Snapshot>) {
+        if self.computing.is_some() {
+            return;
+        }
+        let generation = self.site.policies.live();
+        let inputs = TableInputs::new(generation.number(), snapshot);
+        if self.inputs.as_ref() == Some(&inputs) {
+            return;
+        }
+        self.inputs = Some(inputs);
+        let (snapshot, previous) = (Arc::clone(snapshot), Arc::clone(&self.view.borrow().table));
+        let config = self.site.config();
+        self.computing = Some(tokio::task::spawn_blocking(move || {
+            table(&snapshot, &mut PolicyRules::new(&generation, &snapshot, &config), &previous)
+        }));
+    }
+
+    fn publish(&mut self, table: FunctionTable) {
+        let known = Arc::clone(&self.view.borrow().table);
+        for note in table.notes.difference(&known.notes) {
+            warn!("{note}");
+        }
+        if *known != table {
+            self.refresh_meanings(&table);
+            self.view.send_modify(|view| view.table = Arc::new(table));
+        }
+    }
+
+    fn apply(&mut self, step: Step, table: &FunctionTable) {
+        match step {
+            Step::Open(id) => self.open(id),
+            Step::Close(id) => {
+                if let Some(link) = self.links.get(&id) {
+                    let _closed_already = link.commands.send(Command::Close);
+                }
+            }
+            Step::Offer(id, functions) => self.offer(&id, functions, table),
+            Step::Grant(id) => self.lease(&id, true),
+            Step::Revoke(id) => self.lease(&id, false),
+        }
+    }
+
+    fn open(&mut self, id: ConnectionId) {
+        let Some(controller) = self.site.controller(&id.controller) else { return };
+        let config = worker::Config { client_id: id.client_id(&controller.host).into(), ..self.worker_config.clone() };
+        let (commands, received) = mpsc::unbounded_channel();
+        let (site, events) = (Arc::clone(&self.site), self.events.clone());
+        if id.role == Role::Manager {
+            tokio::spawn(management::run(site, id.clone(), config, received, events));
+        } else {
+            tokio::spawn(executor::run(site, id.clone(), config, received, events));
+        }
+        let link = Link { state: plan::Connection::default(), meanings: Arc::default(), connected: false, commands };
+        self.links.insert(id, link);
+    }
+
+    fn offer(&mut self, id: &ConnectionId, functions: BTreeSet<FunctionName>, table: &FunctionTable) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.meanings = Arc::new(meanings(id, &functions, link, table));
+        link.state.offered = functions.clone();
+        let _closed_meanwhile = link.commands.send(Command::Offer(functions, Arc::clone(&link.meanings)));
+    }
+
+    /// Tells connections whose names stayed the same that some of them mean another project now.
+    fn refresh_meanings(&mut self, table: &FunctionTable) {
+        for (id, link) in &mut self.links {
+            let fresh = meanings(id, &link.state.offered, link, table);
+            if *link.meanings != fresh {
+                link.meanings = Arc::new(fresh);
+                let command = Command::Offer(link.state.offered.clone(), Arc::clone(&link.meanings));
+                let _closed_meanwhile = link.commands.send(command);
+            }
+        }
+    }
+
+    fn lease(&mut self, id: &ConnectionId, leased: bool) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.state.leased = leased;
+        let _closed_meanwhile = link.commands.send(if leased { Command::Grant } else { Command::Revoke });
+    }
+}
+
+/// Returns what a connection's functions mean. A grab that is under way may still bring one that was offered until
+/// now, so that its meaning is kept for one more step.
+fn meanings(id: &ConnectionId, functions: &BTreeSet<FunctionName>, link: &Link, table: &FunctionTable) -> Row {
+    let row = id.node().and_then(|node| table.row(&id.controller, node));
+    let before = link.meanings.iter().filter(|(name, _)| link.state.offered.contains(*name));
+    let now = row.into_iter().flatten().filter(|(name, _)| functions.contains(*name));
+    before.chain(now).map(|(name, offer)| (name.clone(), offer.clone())).collect()
+}
+
+impl TableInputs {
+    fn new(generation: u64, snapshot: &Snapshot) -> Self {
+        let of = |controller: &Controller| ControllerInputs {
+            offers: controller.serve && controller.reachable,
+            tags: controller.tags.clone(),
+            projects: Arc::clone(&controller.projects),
+            nodes: controller
+                .nodes
+                .iter()
+                .map(|node| (node.name.clone(), node.is_online(), node.mode, node.labels.clone()))
+                .collect(),
+        };
+        let controllers =
+            snapshot.controllers.iter().map(|(name, controller)| (name.clone(), of(controller))).collect();
+        Self { generation, controllers }
+    }
+}
+
+async fn computed(computing: &mut Option<JoinHandle<FunctionTable>>) -> FunctionTable {
+    loop {
+        let Some(task) = computing else { std::future::pending().await };
+        let result = task.await;
+        *computing = None;
+        match result {
+            Ok(table) => return table,
+            Err(error) => error!(%error, "computing the function table failed; the one before stays; this is a bug"),
+        }
+    }
+}

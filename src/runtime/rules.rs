@@ -1,0 +1,60 @@
+//! The policies as the table's rules.
+
+use std::sync::Arc;
+
+use crate::domain::{ControllerName, Project};
+use crate::policy::{self, Generation, Pass};
+
+use super::build::request::pin_parameter;
+use super::config::Config;
+use super::snapshot::Snapshot;
+use super::table::{MatchQuestion, Matched, NameQuestion, Names, Rules, Undecided};
+
+/// One pass of the live generation over the table.
+pub(super) struct PolicyRules<'a> {
+    generation: &'a Generation,
+    pass: Pass<'a>,
+    snapshot: &'a Snapshot,
+    config: &'a Config,
+}
+
+impl<'a> PolicyRules<'a> {
+    pub(super) fn new(generation: &'a Generation, snapshot: &'a Snapshot, config: &'a Config) -> Self {
+        Self { generation, pass: generation.pass(Arc::clone(&snapshot.named_labels)), snapshot, config }
+    }
+
+    fn controller(&self, name: &ControllerName) -> policy::Controller {
+        let tags = self.snapshot.controllers.get(name).map(|controller| controller.tags.clone()).unwrap_or_default();
+        policy::Controller { name: name.clone(), tags }
+    }
+}
+
+impl Rules for PolicyRules<'_> {
+    fn is_blocked(&self, controller: &ControllerName, project: &Project) -> bool {
+        self.generation.is_blocked(&self.controller(controller), project)
+    }
+
+    fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided> {
+        let controller = self.controller(question.controller);
+        let answer =
+            self.pass.matches(&controller, question.project, question.expression, question.node, question.classic);
+        match answer {
+            Ok(matched) => Ok(Matched { matched: matched.matched, atoms: matched.atoms, widened: matched.widened }),
+            Err(undecided) => Err(Undecided { error: undecided.to_string() }),
+        }
+    }
+
+    fn names(&mut self, question: &NameQuestion<'_>) -> Result<Names, Undecided> {
+        let controller = self.controller(question.controller);
+        let answer =
+            self.pass.names(&controller, question.project, question.short_name_unique, question.node, question.atoms);
+        match answer {
+            Ok(names) => Ok(Names { owned: names.names, aliases: names.aliases }),
+            Err(undecided) => Err(Undecided { error: undecided.to_string() }),
+        }
+    }
+
+    fn is_pinnable(&self, project: &Project) -> bool {
+        pin_parameter(self.config, project).is_some()
+    }
+}

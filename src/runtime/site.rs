@@ -1,0 +1,216 @@
+//! What the tasks of a running daemon share: the controllers, the journal, the policies, the attempts.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::domain::{ControllerName, NodeName, ProjectName};
+use crate::jenkins;
+use crate::journal::{AttemptKey, Journal};
+use crate::policy::{self, Policies};
+
+use super::attempts::Attempts;
+use super::config::Config;
+use super::snapshot::Snapshot;
+use super::table::FunctionTable;
+
+/// After so many hand-backs a job fails.
+const MOST_HAND_BACKS: u32 = 3;
+
+/// How long a project's functions stay withdrawn on a node after a job was handed back; doubled each time.
+const FIRST_WITHHOLD: Duration = Duration::from_secs(15);
+const LONGEST_WITHHOLD: Duration = Duration::from_secs(10 * 60);
+
+#[derive(Debug)]
+pub(super) struct Site {
+    config: Mutex<Arc<Config>>,
+    /// The Gearman server, as its address is configured: part of an attempt's key.
+    pub(super) server: String,
+    pub(super) journal: Journal,
+    pub(super) policies: Arc<Policies>,
+    pub(super) attempts: Attempts,
+    controllers: Mutex<Arc<Controllers>>,
+    pub(super) view: watch::Receiver<View>,
+    pub(super) starts: StartGates,
+    pub(super) offline_marks: OfflineMarks,
+    pub(super) hand_backs: HandBacks,
+}
+
+pub(super) type Controllers = BTreeMap<ControllerName, Arc<Controller>>;
+
+impl Site {
+    pub(super) fn new(
+        config: Config,
+        server: String,
+        journal: Journal,
+        policies: Arc<Policies>,
+        controllers: Controllers,
+        view: watch::Receiver<View>,
+    ) -> Self {
+        Self {
+            config: Mutex::new(Arc::new(config)),
+            server,
+            journal,
+            policies,
+            attempts: Attempts::default(),
+            controllers: Mutex::new(Arc::new(controllers)),
+            view,
+            starts: StartGates::default(),
+            offline_marks: OfflineMarks::default(),
+            hand_backs: HandBacks::default(),
+        }
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn controllers(&self) -> Arc<Controllers> {
+        Arc::clone(&self.controllers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn controller(&self, name: &ControllerName) -> Option<Arc<Controller>> {
+        self.controllers().get(name).cloned()
+    }
+
+    /// Takes over another configuration and other controllers. Builds that run go on with what they began with.
+    pub(super) fn reconfigure(&self, config: Config, controllers: Controllers) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        *self.controllers.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(controllers);
+    }
+}
+
+/// A controller with the means to reach it.
+#[derive(Debug)]
+pub(super) struct Controller {
+    pub(super) host: String,
+    pub(super) serve: bool,
+    pub(super) client: jenkins::Client,
+    pub(super) watcher: jenkins::Watcher,
+    pub(super) for_policies: policy::Controller,
+}
+
+/// What the reconciler last saw and made of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct View {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) table: Arc<FunctionTable>,
+}
+
+/// At most one un-started build of a project that Jenkins could merge or block.
+#[derive(Debug, Default)]
+pub(super) struct StartGates {
+    gates: Mutex<BTreeMap<(ControllerName, ProjectName), Arc<Semaphore>>>,
+}
+
+impl StartGates {
+    /// Waits for the gate of a project; dropping the permit opens it.
+    pub(super) async fn enter(&self, controller: &ControllerName, project: &ProjectName) -> OwnedSemaphorePermit {
+        let gate = {
+            let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+            let gate =
+                gates.entry((controller.clone(), project.clone())).or_insert_with(|| Arc::new(Semaphore::new(1)));
+            Arc::clone(gate)
+        };
+        gate.acquire_owned().await.expect("a gate is never closed")
+    }
+}
+
+/// Nodes that we marked offline and that a picture may still show as online.
+#[derive(Debug, Default)]
+pub(super) struct OfflineMarks {
+    marks: Mutex<BTreeMap<(ControllerName, NodeName), Instant>>,
+}
+
+impl OfflineMarks {
+    pub(super) fn add(&self, controller: &ControllerName, node: &NodeName) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.insert((controller.clone(), node.clone()), Instant::now());
+    }
+
+    pub(super) fn remove(&self, controller: &ControllerName, node: &NodeName) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.remove(&(controller.clone(), node.clone()));
+    }
+
+    /// Returns whether a node was marked and no picture shows it yet.
+    pub(super) fn holds(&self, controller: &ControllerName, node: Option<&NodeName>) -> bool {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        node.is_some_and(|node| marks.contains_key(&(controller.clone(), node.clone())))
+    }
+
+    /// Returns the nodes marked after a picture was asked for, and forgets the others.
+    pub(super) fn newer_than(&self, controller: &ControllerName, asked_at: Instant) -> Vec<NodeName> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.retain(|(owner, _), at| owner != controller || *at >= asked_at);
+        marks.keys().filter(|(owner, _)| owner == controller).map(|(_, node)| node.clone()).collect()
+    }
+}
+
+/// Jobs that were handed back, and the places that they were handed back from.
+#[derive(Debug, Default)]
+pub(super) struct HandBacks {
+    state: Mutex<HandBackState>,
+}
+
+#[derive(Debug, Default)]
+struct HandBackState {
+    jobs: Vec<(AttemptKey, u32)>,
+    places: BTreeMap<(ControllerName, NodeName, ProjectName), Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    withhold: Duration,
+    until: Instant,
+}
+
+/// So many jobs are remembered; a job that was handed back comes again soon or never.
+const MOST_REMEMBERED: usize = 10_000;
+
+impl HandBacks {
+    /// Counts a hand-back and withholds the project there for a growing while. Returns whether the job may be handed
+    /// back once more.
+    pub(super) fn add(
+        &self,
+        key: &AttemptKey,
+        controller: &ControllerName,
+        node: &NodeName,
+        project: &ProjectName,
+    ) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let place = state
+            .places
+            .entry((controller.clone(), node.clone(), project.clone()))
+            .and_modify(|place| place.withhold = (place.withhold * 2).min(LONGEST_WITHHOLD))
+            .or_insert(Place { withhold: FIRST_WITHHOLD, until: now });
+        place.until = now + place.withhold;
+        let times = match state.jobs.iter_mut().find(|(known, _)| known.is_same_job(key)) {
+            Some((_, times)) => {
+                *times += 1;
+                *times
+            }
+            None => {
+                if state.jobs.len() == MOST_REMEMBERED {
+                    state.jobs.remove(0);
+                }
+                state.jobs.push((key.clone(), 1));
+                1
+            }
+        };
+        times <= MOST_HAND_BACKS
+    }
+
+    /// Returns the places where a project's functions are withheld now.
+    pub(super) fn withheld(&self) -> std::collections::BTreeSet<(ControllerName, NodeName, ProjectName)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        // A place keeps its step for a while after it opened again, so that the back-off grows.
+        state.places.retain(|_, place| now < place.until + LONGEST_WITHHOLD);
+        state.places.iter().filter(|(_, place)| now < place.until).map(|(place, _)| place.clone()).collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! What people and scripts see of a running daemon. Plain data, the same for the control channel and the terminal.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
+use crate::policy::SlotStatus;
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub mode: Mode,
+    /// Empty when jobs are taken; else why not.
+    pub not_ready: Vec<String>,
+    pub gearman: GearmanStatus,
+    pub generation: u64,
+    pub controllers: Vec<ControllerStatus>,
+    /// How many nodes offer each function.
+    pub functions: BTreeMap<FunctionName, FunctionStatus>,
+    pub builds: Vec<BuildStatus>,
+    pub policies: Vec<SlotStatus>,
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    #[default]
+    Serving,
+    /// No job is taken; running builds and management go on.
+    Paused,
+    /// As paused, and the daemon ends with its last build.
+    Draining,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GearmanStatus {
+    pub server: String,
+    pub connections: usize,
+    pub connected: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ControllerStatus {
+    pub name: ControllerName,
+    pub host: String,
+    pub serve: bool,
+    pub reachable: bool,
+    pub quieting_down: bool,
+    pub jenkins_version: Option<String>,
+    /// How old the picture of its nodes is.
+    pub age_ms: Option<u64>,
+    /// What is wrong with it, and what to do.
+    pub trouble: Option<String>,
+    pub projects: usize,
+    pub nodes: Vec<NodeStatus>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    pub name: NodeName,
+    pub online: bool,
+    pub offline_reason: Option<String>,
+    pub executors: u32,
+    /// Busy in Jenkins, whoever started the build.
+    pub busy: u32,
+    pub functions: usize,
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// A connection to the Gearman server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    pub client_id: String,
+    pub connected: bool,
+    pub state: WorkerState,
+    /// The function of its job.
+    pub function: Option<FunctionName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerState {
+    /// Has a lease, and asks for jobs.
+    Grabbing,
+    /// No executor is free for it.
+    Waiting,
+    Running,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FunctionStatus {
+    pub project: ProjectName,
+    pub nodes: usize,
+}
+
+/// A build of ours that has not been delivered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BuildStatus {
+    pub function: FunctionName,
+    pub unique: String,
+    pub controller: ControllerName,
+    pub project: ProjectName,
+    pub node: Option<NodeName>,
+    pub worker: Option<String>,
+    pub state: BuildState,
+    pub queue_item: Option<QueueItemId>,
+    pub number: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildState {
+    Starting,
+    Queued,
+    Running,
+    /// It has ended, and its result waits for the server to hand the job out again.
+    Undelivered,
+}

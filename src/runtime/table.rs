@@ -1,0 +1,331 @@
+//! The function table: which names each node offers, and which project each name means.
+//!
+//! PURE: a snapshot and the rules' answers in, a table out. Whoever asks policies does so behind [`Rules`]; nothing
+//! here awaits or reads a clock. Where the rules could not decide, what was offered before stays (fail static).
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::classic;
+use crate::domain::{BuildFunction, ControllerName, FunctionName, Node, NodeName, Project, ProjectKind, ProjectName};
+use crate::label::Expression;
+
+use super::snapshot::{Controller, Snapshot};
+
+/// What every node offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FunctionTable {
+    rows: BTreeMap<(ControllerName, NodeName), Row>,
+    /// Which project a name means, over all controllers: the incumbents of the next table.
+    owners: BTreeMap<FunctionName, ProjectName>,
+    /// What a person should know, in a fixed order.
+    pub notes: BTreeSet<Note>,
+}
+
+/// The functions of one node.
+pub type Row = BTreeMap<FunctionName, Offer>;
+
+/// What a function means on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub project: ProjectName,
+    /// The parts of the name; its project part is what clients see as `name`.
+    pub function: BuildFunction,
+    /// Offered by a policy although Jenkins itself would not run it there: it must be pinned.
+    pub widened: bool,
+}
+
+/// Something about the table that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// Two projects want one name; the loser is not offered under it.
+    Clash { function: FunctionName, kept: ProjectName, refused: ProjectName },
+    /// A project's name cannot go on the wire.
+    IllegalName { project: ProjectName, error: String },
+    /// Zuul cuts the server's answers at white space.
+    WhiteSpace { function: FunctionName },
+    /// A policy widens a project that cannot be pinned, so Jenkins would never start it there.
+    NotPinnable { controller: ControllerName, project: ProjectName },
+    /// The rules could not decide; what was offered before stays.
+    Undecided { controller: ControllerName, project: ProjectName, error: String },
+}
+
+/// The rules' answers to one pass over the table.
+pub trait Rules {
+    /// Returns whether a required policy that binds this project is missing, so that nothing of it may be offered.
+    fn is_blocked(&self, controller: &ControllerName, project: &Project) -> bool;
+
+    /// Decides whether a node matches, given what Jenkins itself would say.
+    fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided>;
+
+    /// Decides the names of a matching pair.
+    fn names(&mut self, question: &NameQuestion<'_>) -> Result<Names, Undecided>;
+
+    /// Returns whether the project can be pinned to a node.
+    fn is_pinnable(&self, project: &Project) -> bool;
+}
+
+/// What [`Rules::matches`] is asked.
+#[derive(Debug)]
+pub struct MatchQuestion<'a> {
+    pub controller: &'a ControllerName,
+    pub tags: &'a BTreeSet<String>,
+    pub project: &'a Project,
+    pub expression: Option<&'a Expression>,
+    pub node: &'a Node,
+    pub classic: bool,
+}
+
+/// What [`Rules::names`] is asked.
+#[derive(Debug)]
+pub struct NameQuestion<'a> {
+    pub controller: &'a ControllerName,
+    pub tags: &'a BTreeSet<String>,
+    pub project: &'a Project,
+    pub short_name_unique: bool,
+    pub node: &'a Node,
+    pub atoms: &'a BTreeSet<String>,
+}
+
+/// Whether a node matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matched {
+    pub matched: bool,
+    /// The atoms of the expression that the node satisfies.
+    pub atoms: BTreeSet<String>,
+    pub widened: bool,
+}
+
+/// The names that policies give; none leaves them to the classic rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    pub owned: Option<Vec<BuildFunction>>,
+    pub aliases: Vec<BuildFunction>,
+}
+
+/// A policy failed to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    pub error: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clash { function, kept, refused } => {
+                write!(
+                    f,
+                    "{function} means {kept}; {refused} is not offered under that name (a naming policy could tell them apart)"
+                )
+            }
+            Self::IllegalName { project, error } => write!(f, "a name of {project} is not offered: {error}"),
+            Self::WhiteSpace { function } => {
+                write!(
+                    f,
+                    "{function:?} has white space, at which Zuul cuts function names; rename the project or its label"
+                )
+            }
+            Self::NotPinnable { controller, project } => write!(
+                f,
+                "{project} on {controller} is widened by a policy and cannot be pinned, so it is not offered there; \
+                 let it declare a NodeLabel parameter, or one of builds.pin_parameters"
+            ),
+            Self::Undecided { controller, project, error } => {
+                write!(f, "the names of {project} on {controller} stay as they were: {error}")
+            }
+        }
+    }
+}
+
+impl FunctionTable {
+    /// Returns what the node offers.
+    pub fn row(&self, controller: &ControllerName, node: &NodeName) -> Option<&Row> {
+        self.rows.get(&(controller.clone(), node.clone()))
+    }
+
+    /// Returns every row in order.
+    pub fn rows(&self) -> impl Iterator<Item = (&ControllerName, &NodeName, &Row)> {
+        self.rows.iter().map(|((controller, node), row)| (controller, node, row))
+    }
+
+    /// Returns the project that a name means on a controller, whichever of its nodes offers it.
+    pub fn project_named(&self, controller: &ControllerName, project_part: &str) -> Option<&ProjectName> {
+        self.rows
+            .iter()
+            .filter(|((owner, _), _)| owner == controller)
+            .flat_map(|(_, row)| row.values())
+            .find(|offer| offer.function.project == project_part)
+            .map(|offer| &offer.project)
+    }
+
+    fn previous_offers<'a>(
+        &'a self,
+        controller: &ControllerName,
+        node: &NodeName,
+        project: &'a ProjectName,
+    ) -> impl Iterator<Item = (&'a FunctionName, &'a Offer)> {
+        self.row(controller, node).into_iter().flatten().filter(move |(_, offer)| offer.project == *project)
+    }
+}
+
+/// Makes the table of a snapshot. `previous` supplies the incumbents of contested names and what stays where the
+/// rules cannot decide.
+pub fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTable) -> FunctionTable {
+    let shared_short_names = snapshot.shared_short_names();
+    let mut candidates = Vec::new();
+    let mut notes = BTreeSet::new();
+    for (name, controller) in &snapshot.controllers {
+        if !controller.serve || !controller.reachable {
+            continue;
+        }
+        let mut projects: Vec<&Project> = controller.projects.iter().filter(|project| project.buildable).collect();
+        projects.sort_by(|a, b| walk_order(&a.name, &b.name));
+        for project in projects {
+            if rules.is_blocked(name, project) {
+                continue;
+            }
+            let pass = ProjectPass {
+                name,
+                controller,
+                project,
+                expression: expression_of(project, controller),
+                short_name_unique: !shared_short_names.contains(project.name.short()),
+            };
+            for node in controller.nodes.iter().filter(|node| node.is_online()) {
+                match pass.offers(node, rules, &mut notes) {
+                    Ok(offers) => {
+                        candidates.extend(offers.into_iter().map(|(function, offer)| (name, node, function, offer)))
+                    }
+                    Err(Undecided { error }) => {
+                        notes.insert(Note::Undecided {
+                            controller: name.clone(),
+                            project: project.name.clone(),
+                            error,
+                        });
+                        let kept = previous.previous_offers(name, &node.name, &project.name);
+                        candidates.extend(kept.map(|(function, offer)| (name, node, function.clone(), offer.clone())));
+                    }
+                }
+            }
+        }
+    }
+    let owners = owners(&candidates, previous, &mut notes);
+    let mut rows: BTreeMap<_, Row> = BTreeMap::new();
+    for (controller, node, function, offer) in candidates {
+        if owners.get(&function) == Some(&offer.project) {
+            rows.entry((controller.clone(), node.name.clone())).or_default().insert(function, offer);
+        }
+    }
+    FunctionTable { rows, owners, notes }
+}
+
+/// One project of one controller, asked about node by node.
+struct ProjectPass<'a> {
+    name: &'a ControllerName,
+    controller: &'a Controller,
+    project: &'a Project,
+    expression: Option<Expression>,
+    short_name_unique: bool,
+}
+
+impl ProjectPass<'_> {
+    fn offers(
+        &self,
+        node: &Node,
+        rules: &mut dyn Rules,
+        notes: &mut BTreeSet<Note>,
+    ) -> Result<Vec<(FunctionName, Offer)>, Undecided> {
+        let satisfied =
+            self.expression.as_ref().map(|expression| expression.evaluate(|atom| node.labels.contains(atom)));
+        let matched = rules.matches(&MatchQuestion {
+            controller: self.name,
+            tags: &self.controller.tags,
+            project: self.project,
+            expression: self.expression.as_ref(),
+            node,
+            classic: classic::matches(node.mode, satisfied),
+        })?;
+        if !matched.matched {
+            return Ok(Vec::new());
+        }
+        if matched.widened && !rules.is_pinnable(self.project) {
+            notes.insert(Note::NotPinnable { controller: self.name.clone(), project: self.project.name.clone() });
+            return Ok(Vec::new());
+        }
+        let names = rules.names(&NameQuestion {
+            controller: self.name,
+            tags: &self.controller.tags,
+            project: self.project,
+            short_name_unique: self.short_name_unique,
+            node,
+            atoms: &matched.atoms,
+        })?;
+        let is_classic = names.owned.is_none();
+        let owned = names.owned.unwrap_or_else(|| classic::names(self.project.name.short(), &matched.atoms));
+        let mut offers = Vec::new();
+        for function in owned.into_iter().chain(names.aliases) {
+            match function.name() {
+                Ok(name) => {
+                    if is_classic && name.as_str().contains(char::is_whitespace) {
+                        notes.insert(Note::WhiteSpace { function: name.clone() });
+                    }
+                    let offer = Offer { project: self.project.name.clone(), function, widened: matched.widened };
+                    offers.push((name, offer));
+                }
+                Err(error) => {
+                    let project = self.project.name.clone();
+                    notes.insert(Note::IllegalName { project, error: error.to_string() });
+                }
+            }
+        }
+        Ok(offers)
+    }
+}
+
+/// Returns the label expression that counts for a project: a pipeline is tied to the controller's own node.
+fn expression_of(project: &Project, controller: &Controller) -> Option<Expression> {
+    match project.kind {
+        ProjectKind::Pipeline => Some(Expression::lookup(controller.self_label())),
+        _ => project.label.as_deref().filter(|label| !label.trim().is_empty()).map(Expression::lookup),
+    }
+}
+
+type Candidate<'a> = (&'a ControllerName, &'a Node, FunctionName, Offer);
+
+/// Decides which project each name means: the incumbent while it still wants it, else the last one walked, which is
+/// how the plugin settles it.
+fn owners(
+    candidates: &[Candidate<'_>],
+    previous: &FunctionTable,
+    notes: &mut BTreeSet<Note>,
+) -> BTreeMap<FunctionName, ProjectName> {
+    let mut wanted_by: BTreeMap<&FunctionName, BTreeSet<&ProjectName>> = BTreeMap::new();
+    for (_, _, function, offer) in candidates {
+        wanted_by.entry(function).or_default().insert(&offer.project);
+    }
+    let mut owners = BTreeMap::new();
+    for (function, projects) in wanted_by {
+        let incumbent = previous.owners.get(function).filter(|incumbent| projects.contains(incumbent));
+        let last_walked = projects.iter().copied().max_by(|a, b| walk_order(a, b));
+        let Some(owner) = incumbent.or(last_walked) else { continue };
+        for refused in projects.into_iter().filter(|project| *project != owner) {
+            notes.insert(Note::Clash { function: function.clone(), kept: owner.clone(), refused: refused.clone() });
+        }
+        owners.insert(function.clone(), owner.clone());
+    }
+    owners
+}
+
+/// Compares two projects in the order in which the plugin walks them: depth first, children by short name ignoring
+/// case, folders as if their name ended in a slash.
+fn walk_order(a: &ProjectName, b: &ProjectName) -> Ordering {
+    fn key(name: &ProjectName) -> Vec<String> {
+        let mut segments: Vec<String> = name.segments().map(|segment| format!("{}/", segment.to_lowercase())).collect();
+        if let Some(last) = segments.last_mut() {
+            last.pop();
+        }
+        segments
+    }
+    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
+}

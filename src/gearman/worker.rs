@@ -158,6 +158,11 @@ impl Worker {
         self.session.grant();
     }
 
+    /// Grabs at once if it sleeps with a lease: the server woke somebody else, who had none.
+    pub fn wake(&mut self) {
+        self.session.wake();
+    }
+
     /// Takes the capacity away; a running job goes on, and one may still be on its way.
     pub fn revoke(&mut self) -> Revocation {
         self.session.revoke()

@@ -11,12 +11,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::domain::{FunctionName, NodeName};
-use crate::gearman::{self, Report, Worker, worker};
-use crate::journal::AttemptKey;
+use crate::gearman::worker::{self, Report, Worker};
+use crate::journal::{AttemptId, AttemptKey};
 
 use super::attempts::{Attempt, NewAttempt, Outcome, Progress};
 use super::build;
 use super::identity::{ConnectionId, Role};
+use super::management;
 use super::site::Site;
 use super::table::Row;
 
@@ -56,9 +57,9 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: Events,
 ) {
-    let worker_id = String::from_utf8_lossy(&config.client_id).into_owned();
+    let worker_id = config.client_id.clone();
     let mut executor =
-        Executor { site, id, worker_id, worker: Worker::new(config), meanings: Arc::default(), running: None, events };
+        Executor { site, id, worker_id, worker: Worker::new(config), meanings: Arc::default(), running: None, undelivered: None, events };
     loop {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
@@ -67,11 +68,11 @@ pub(super) async fn run(
                 None | Some(Command::Close) => break,
                 Some(command) => executor.obey(command),
             },
-            () = progressed(&mut executor.running) => executor.pass_on().await,
+            () = progressed(&mut executor.running) => executor.pass_on(),
         }
     }
     executor.tell(Happened::Closed);
-    executor.worker.close().await;
+    management::close(executor.worker, &executor.id).await;
 }
 
 struct Executor {
@@ -82,6 +83,8 @@ struct Executor {
     /// What each function means here.
     meanings: Arc<Row>,
     running: Option<Running>,
+    /// The job whose terminal packet has not left yet, and its attempt in the journal.
+    undelivered: Option<(Vec<u8>, Option<AttemptId>)>,
     events: Events,
 }
 
@@ -114,7 +117,7 @@ impl Executor {
                     .offer(functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes())).collect());
             }
             Command::Grant => self.worker.grant(),
-            Command::Revoke => self.worker.revoke(),
+            Command::Revoke => self.revoke(),
             Command::Wake => self.worker.wake(),
             Command::Close => {}
         }
@@ -124,7 +127,10 @@ impl Executor {
         match event {
             worker::Event::Connected => self.tell(Happened::Connected),
             worker::Event::Woken => self.tell(Happened::Woken),
-            worker::Event::Refused { code, text } => {
+            // What becomes of a grab shows as a job, or not at all.
+            worker::Event::Revoked => {}
+            worker::Event::Delivered { handle } => self.delivered(&handle),
+            worker::Event::Refused { code, text, .. } => {
                 warn!(connection = %self.id, code = %code, text = %text, "gearman server refused a packet");
             }
             worker::Event::Disconnected { error, .. } => {
@@ -140,7 +146,7 @@ impl Executor {
         }
     }
 
-    fn take(&mut self, job: gearman::Job) {
+    fn take(&mut self, job: worker::Job) {
         let Ok(function) = FunctionName::new(String::from_utf8_lossy(&job.function)) else {
             self.worker.report(Report::Fail);
             return;
@@ -160,7 +166,7 @@ impl Executor {
             Some(_) => {
                 // The server gave one job to two connections; the one that has it keeps it.
                 debug!(connection = %self.id, %function, "declined a job that another connection runs");
-                self.worker.hand_back();
+                drop(self.worker.hand_back());
                 self.tell(Happened::Disconnected { error: "declined a job that is running already".to_owned() });
                 return;
             }
@@ -205,38 +211,50 @@ impl Executor {
     }
 
     /// Passes on what the build has reported since the last time.
-    async fn pass_on(&mut self) {
+    fn pass_on(&mut self) {
         let Some(running) = &mut self.running else { return };
         let progress = running.progress.borrow_and_update().clone();
         if let Some(started) = progress.started.as_ref().filter(|_| !running.start_reported) {
             running.start_reported = true;
             // Data before status: Zuul takes the number from the first packet that it sees.
             self.worker.report(Report::Data(started.data.clone()));
-            self.worker.report(Report::Status {
-                numerator: started.numerator.into(),
-                denominator: started.denominator.into(),
-            });
+            let status = started.status;
+            self.worker.report(Report::Status { numerator: status.numerator.into(), denominator: status.denominator.into() });
         }
         let Some(outcome) = progress.outcome else { return };
         let attempt = Arc::clone(&running.attempt);
         self.running = None;
         let node_taken = self.site.offline_marks.holds(&self.id.controller, self.id.node());
         if node_taken || progress.node.as_ref() != self.id.node() {
-            self.worker.revoke();
+            self.revoke();
         }
         match outcome.report() {
             Some(report) => {
                 self.worker.report(report);
-                if let Some(journal) = progress.journal
-                    && let Err(error) = self.site.journal.delivered(journal).await
-                {
-                    warn!(%error, "failed to journal a delivery");
-                }
+                self.undelivered = Some((attempt.key.handle.clone(), progress.journal));
             }
-            None => self.worker.hand_back(),
+            None => drop(self.worker.hand_back()),
         }
         self.site.attempts.end(&attempt);
         self.tell(Happened::JobEnded);
+    }
+
+    fn revoke(&mut self) {
+        // A grab under way may still bring a job; it is run then, lease or not.
+        let _revocation = self.worker.revoke();
+    }
+
+    /// Journals that a terminal packet has left.
+    fn delivered(&mut self, handle: &[u8]) {
+        let Some((_, journal)) = self.undelivered.take_if(|(undelivered, _)| undelivered == handle) else { return };
+        let Some(journal) = journal else { return };
+        let site = Arc::clone(&self.site);
+        // A result may be delivered twice, never not at all: nobody waits for this.
+        tokio::spawn(async move {
+            if let Err(error) = site.journal.delivered(journal).await {
+                warn!(%error, "failed to journal a delivery");
+            }
+        });
     }
 
     /// Forgets an attempt that ended while its connection was being lost, unless its result may still be delivered.

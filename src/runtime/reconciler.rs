@@ -318,7 +318,7 @@ impl Reconciler {
 
     fn open(&mut self, id: ConnectionId) {
         let Some(controller) = self.site.controller(&id.controller) else { return };
-        let config = worker::Config { client_id: id.client_id(&controller.host).into(), ..self.worker_config.clone() };
+        let config = worker::Config { client_id: id.client_id(&controller.host), ..self.worker_config.clone() };
         let (commands, received) = mpsc::unbounded_channel();
         let (site, events) = (Arc::clone(&self.site), self.events.clone());
         if id.role == Role::Manager {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::classic;
 use crate::domain::{ControllerName, Node, NodeName, Project, ProjectName};
 use crate::label::Expression;
 
@@ -45,10 +46,7 @@ impl Controller {
 
     /// Returns the label that stands for the controller's own node: `built-in`, or `master` where it is still so.
     pub fn self_label(&self) -> &'static str {
-        match self.node(&NodeName::BuiltIn) {
-            Some(node) if !node.labels.contains("built-in") && node.labels.contains("master") => "master",
-            _ => "built-in",
-        }
+        classic::matching::self_label(self.nodes.iter())
     }
 }
 

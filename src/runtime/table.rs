@@ -3,12 +3,12 @@
 //! PURE: a snapshot and the rules' answers in, a table out. Whoever asks policies does so behind [`Rules`]; nothing
 //! here awaits or reads a clock. Where the rules could not decide, what was offered before stays (fail static).
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::classic;
-use crate::domain::{BuildFunction, ControllerName, FunctionName, Node, NodeName, Project, ProjectKind, ProjectName};
+use crate::classic::names::walk_order;
+use crate::domain::{BuildFunction, ControllerName, FunctionName, Node, NodeName, Project, ProjectName};
 use crate::label::Expression;
 
 use super::snapshot::{Controller, Snapshot};
@@ -244,7 +244,7 @@ impl ProjectPass<'_> {
             project: self.project,
             expression: self.expression.as_ref(),
             node,
-            classic: classic::matches(node.mode, satisfied),
+            classic: classic::matching::matches(node.mode, satisfied),
         })?;
         if !matched.matched {
             return Ok(Vec::new());
@@ -262,7 +262,10 @@ impl ProjectPass<'_> {
             atoms: &matched.atoms,
         })?;
         let is_classic = names.owned.is_none();
-        let owned = names.owned.unwrap_or_else(|| classic::names(self.project.name.short(), &matched.atoms));
+        let owned = names.owned.unwrap_or_else(|| {
+            let suffixes = matched.atoms.iter().map(String::as_str).collect();
+            classic::names::build_functions(self.project.name.short(), &suffixes)
+        });
         let mut offers = Vec::new();
         for function in owned.into_iter().chain(names.aliases) {
             match function.name() {
@@ -285,10 +288,7 @@ impl ProjectPass<'_> {
 
 /// Returns the label expression that counts for a project: a pipeline is tied to the controller's own node.
 fn expression_of(project: &Project, controller: &Controller) -> Option<Expression> {
-    match project.kind {
-        ProjectKind::Pipeline => Some(Expression::lookup(controller.self_label())),
-        _ => project.label.as_deref().filter(|label| !label.trim().is_empty()).map(Expression::lookup),
-    }
+    classic::matching::effective_label(project, controller.self_label()).map(Expression::lookup)
 }
 
 type Candidate<'a> = (&'a ControllerName, &'a Node, FunctionName, Offer);
@@ -315,17 +315,4 @@ fn owners(
         owners.insert(function.clone(), owner.clone());
     }
     owners
-}
-
-/// Compares two projects in the order in which the plugin walks them: depth first, children by short name ignoring
-/// case, folders as if their name ended in a slash.
-fn walk_order(a: &ProjectName, b: &ProjectName) -> Ordering {
-    fn key(name: &ProjectName) -> Vec<String> {
-        let mut segments: Vec<String> = name.segments().map(|segment| format!("{}/", segment.to_lowercase())).collect();
-        if let Some(last) = segments.last_mut() {
-            last.pop();
-        }
-        segments
-    }
-    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
 }

@@ -18,8 +18,9 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use crate::classic;
+use crate::classic::report::Report;
 use crate::domain::{Build, BuildId, BuildResult, Node, NodeName, Parameters, Project, ProjectName};
-use crate::journal;
+use crate::journal::{self, Ending, Terminal, TerminalKind};
 use crate::policy::{self, Generation};
 
 use super::attempts::{Attempt, Outcome, Started};
@@ -92,7 +93,7 @@ impl<'a> Task<'a> {
     }
 
     async fn run(&self, payload: &[u8]) -> Ended {
-        let sent = match classic::payload::parse(payload) {
+        let sent = match classic::payload::read(payload) {
             Ok(sent) => sent,
             Err(error) => return Ended::exception(format!("payload is not a JSON object of parameters: {error}")),
         };
@@ -115,7 +116,6 @@ impl<'a> Task<'a> {
             key: self.attempt.key.clone(),
             controller: self.attempt.controller.clone(),
             project: project.name.clone(),
-            offered_as: self.attempt.offered_as.clone(),
             node: node.name.clone(),
             worker: self.attempt.worker.clone(),
             marker: request.marker.clone(),
@@ -141,13 +141,19 @@ impl<'a> Task<'a> {
     }
 
     async fn resume(&self, known: &journal::Attempt) -> Ended {
+        let mut view = self.site.view.clone();
+        let looked_at = view.wait_for(|view| view.snapshot.controllers.contains_key(&self.attempt.controller));
+        if tokio::time::timeout(self.config.lost_after, looked_at).await.is_err() {
+            let reason = format!("controller {} did not answer after the restart", self.attempt.controller);
+            return Ended { outcome: Outcome::Fail, reason: Some(reason), result: None };
+        }
         let project = match self.project().await {
             Ok(project) => project,
             Err(reason) => return Ended::exception(reason),
         };
         let mut scheduled =
-            Scheduled { project, sent: Parameters::new(), offline_wanted: known.offline_wanted, reserved: None };
-        let Some(found) = self.find_again(known).await else {
+            Scheduled { project, sent: Parameters::new(), offline_wanted: known.intent.offline_wanted, reserved: None };
+        let Some(found) = self.find_again(known, &scheduled.project).await else {
             return Ended::hand_back("no build was started before the restart");
         };
         let ended = self.follow(found, &mut scheduled).await;
@@ -174,12 +180,16 @@ impl<'a> Task<'a> {
         }
         if let Some(id) = progress.journal {
             let recorded = match &outcome {
-                Outcome::HandBack => self.site.journal.handed_back(id).await,
-                _ => self.site.journal.ended(id, ended.result, terminal(&outcome)).await,
+                Outcome::HandBack => self.site.journal.handed_back(id, ended.reason.unwrap_or_default()).await,
+                _ => self.site.journal.ended(id, Ending { result: ended.result, terminal: terminal(&outcome) }).await,
             };
             if let Err(error) = recorded {
                 warn!(%error, "failed to journal the end of a build; its result is still delivered");
             }
+        }
+        let is_orphan = self.attempt.progress.borrow().connection.is_none();
+        if outcome == Outcome::HandBack && is_orphan {
+            self.site.attempts.end(self.attempt);
         }
         self.attempt.update(|progress| progress.outcome = Some(outcome));
     }
@@ -230,34 +240,32 @@ impl<'a> Task<'a> {
         if !as_result {
             return Ended::exception(reason);
         }
-        let report = serde_json::json!({
-            "name": self.attempt.offered_as,
-            "manager": self.controller.host,
-            "worker": self.attempt.worker,
-            "result": BuildResult::Failure.as_str(),
-            "reason": reason,
-        });
-        Ended { outcome: Outcome::Complete(Bytes::from(report.to_string())), reason: Some(reason), result: None }
+        let report = Report {
+            result: Some(BuildResult::Failure),
+            reason: Some(reason.clone()),
+            ..self.report_base()
+        };
+        Ended { outcome: Outcome::Complete(report.to_json().into()), reason: Some(reason), result: None }
     }
 
     /// Tells the client that its build runs, and asks the policies whether the node is to be reserved.
     async fn started(&self, build: &Build, scheduled: &mut Scheduled) {
         let node = self.node_of(build);
         let report = self.report(build, node.as_ref(), None);
-        let now_ms = now_ms();
-        let (numerator, denominator) =
-            classic::report::status(now_ms.saturating_sub(build.started_ms), build.estimated_duration);
+        let status = classic::report::Progress::of_build(build.started_ms, now_ms(), build.estimated_duration);
         let name = node.as_ref().map(|node| node.name.clone());
         if let Some(id) = self.attempt.progress.borrow().journal {
-            let place = name.clone().unwrap_or_else(|| self.attempt.grabbed_for.clone());
-            self.site.journal.started_later(id, build.id.number, place, build.url.clone());
+            let started = journal::StartedBuild { number: build.id.number, node: name.clone(), url: build.url.clone() };
+            if let Err(error) = self.site.journal.started(id, started).await {
+                warn!(%error, "failed to journal the start of a build");
+            }
         }
         self.attempt.update(|progress| {
             progress.build = Some(build.id.clone());
             if self.attempt.holds_executor && name.is_some() {
                 progress.node = name;
             }
-            progress.started = Some(Started { data: report.into(), numerator, denominator });
+            progress.started = Some(Started { data: report.into(), status });
         });
         info!(build = %build.id, controller = %self.attempt.controller, function = %self.attempt.function, "build started");
         let Some(node) = node else { return };
@@ -266,7 +274,7 @@ impl<'a> Task<'a> {
         let reserve = match off_the_runtime(move || generation.build_started(&question)).await {
             policy::Start::Reserve { message } if node.name != NodeName::BuiltIn => Some(message),
             _ if scheduled.offline_wanted && self.config.offline_mark == OfflineMark::AtStart => {
-                Some(classic::OFFLINE_REASON.to_owned())
+                Some(classic::offline::REASON.to_owned())
             }
             _ => None,
         };
@@ -291,7 +299,7 @@ impl<'a> Task<'a> {
         let decided = off_the_runtime(move || generation.build_ended(&question, &outcome)).await;
         let by_policy = |message: String| (name != NodeName::BuiltIn).then_some(message);
         let message = match decided {
-            policy::End::Classic => scheduled.offline_wanted.then(|| classic::OFFLINE_REASON.to_owned()),
+            policy::End::Classic => scheduled.offline_wanted.then(|| classic::offline::REASON.to_owned()),
             policy::End::Online => None,
             policy::End::Offline { message } | policy::End::Held { message } => by_policy(message),
         };
@@ -333,20 +341,27 @@ impl<'a> Task<'a> {
     }
 
     /// Writes the JSON that clients read at the start and at the end.
-    fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> String {
+    fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> Vec<u8> {
         let is_pipeline = build.built_on.is_none();
         let node = node.filter(|_| !is_pipeline);
-        classic::report::Report {
-            name: &self.attempt.offered_as,
-            number: build.id.number,
-            manager: &self.controller.host,
-            worker: &self.attempt.worker,
-            url: build.url.as_deref(),
+        Report {
+            number: Some(build.id.number),
+            url: build.url.clone(),
             result,
-            node_name: node.map(|node| node.name.as_reported()),
-            node_labels: node.map(|node| &node.labels),
+            node_name: node.map(|node| node.name.as_reported().to_owned()),
+            node_labels: node.map(|node| node.labels.clone()),
+            ..self.report_base()
         }
         .to_json()
+    }
+
+    fn report_base(&self) -> Report {
+        Report {
+            name: self.attempt.offered_as.clone(),
+            manager: self.controller.host.clone(),
+            worker: self.attempt.worker.clone(),
+            ..Report::default()
+        }
     }
 
     async fn project(&self) -> Result<Project, String> {
@@ -401,12 +416,13 @@ impl<'a> Task<'a> {
     }
 }
 
-fn terminal(outcome: &Outcome) -> journal::Terminal {
-    match outcome {
-        Outcome::Complete(data) => journal::Terminal::Complete(data.to_vec()),
-        Outcome::Exception(text) => journal::Terminal::Exception(text.to_vec()),
-        Outcome::Fail | Outcome::HandBack => journal::Terminal::Fail,
-    }
+fn terminal(outcome: &Outcome) -> Terminal {
+    let (kind, payload) = match outcome {
+        Outcome::Complete(data) => (TerminalKind::Complete, data.to_vec()),
+        Outcome::Exception(text) => (TerminalKind::Exception, text.to_vec()),
+        Outcome::Fail | Outcome::HandBack => (TerminalKind::Fail, Vec::new()),
+    };
+    Terminal { kind, payload }
 }
 
 /// Runs policies where they cannot hold up the runtime's own threads.

@@ -113,8 +113,8 @@ impl Executor {
         match command {
             Command::Offer(functions, meanings) => {
                 self.meanings = meanings;
-                self.worker
-                    .offer(functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes())).collect());
+                let names = functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes()));
+                self.worker.offer(names.collect::<BTreeSet<Bytes>>());
             }
             Command::Grant => self.worker.grant(),
             Command::Revoke => self.revoke(),

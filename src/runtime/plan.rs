@@ -298,3 +298,6 @@ fn serialised_projects(world: &World<'_>, name: &ControllerName, controller: &Co
     projects.extend(foreign.map(|build| build.project.clone()));
     projects
 }
+
+#[cfg(test)]
+mod tests;

@@ -316,3 +316,179 @@ fn owners(
     }
     owners
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use crate::domain::{DeclaredParameter, Mode, ProjectKind};
+
+    use super::*;
+
+    /// No policies: the classic rules alone.
+    #[derive(Default)]
+    struct Classic {
+        widened: bool,
+        fails: bool,
+        named: Option<&'static str>,
+    }
+
+    impl Rules for Classic {
+        fn is_blocked(&self, _: &ControllerName, project: &Project) -> bool {
+            project.name.full() == "blocked"
+        }
+
+        fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided> {
+            if self.fails {
+                return Err(Undecided { error: "trapped".to_owned() });
+            }
+            let carried = |atom: &&str| question.node.labels.contains(*atom);
+            let atoms = question.expression.map(|expression| {
+                expression.atoms().into_iter().filter(carried).map(str::to_owned).collect()
+            });
+            let matched = question.classic || self.widened;
+            Ok(Matched { matched, atoms: atoms.unwrap_or_default(), widened: self.widened && !question.classic })
+        }
+
+        fn names(&mut self, _: &NameQuestion<'_>) -> Result<Names, Undecided> {
+            let owned = self.named.map(|name| vec![BuildFunction::new(name, None)]);
+            Ok(Names { owned, aliases: Vec::new() })
+        }
+
+        fn is_pinnable(&self, project: &Project) -> bool {
+            project.parameter("NODE").is_some()
+        }
+    }
+
+    fn project(name: &str, label: Option<&str>) -> Project {
+        Project {
+            name: ProjectName::new(name),
+            kind: ProjectKind::Freestyle,
+            buildable: true,
+            concurrent: true,
+            label: label.map(str::to_owned),
+            parameters: Some(Vec::new()),
+        }
+    }
+
+    fn node(name: &str, labels: &[&str]) -> Node {
+        Node {
+            name: NodeName::agent(name),
+            offline: false,
+            temporarily_offline: false,
+            offline_reason: None,
+            mode: Mode::Normal,
+            labels: labels.iter().copied().chain([name]).map(str::to_owned).collect(),
+            executor_count: 1,
+            executors: Vec::new(),
+            flyweights: Vec::new(),
+        }
+    }
+
+    fn snapshot(controllers: &[(&str, Vec<Project>, Vec<Node>)]) -> Snapshot {
+        let of = |(name, projects, nodes): &(&str, Vec<Project>, Vec<Node>)| {
+            let controller = Controller {
+                tags: BTreeSet::new(),
+                nodes: Arc::new(nodes.clone()),
+                nodes_asked_at: Instant::now(),
+                projects: Arc::new(projects.clone()),
+                quieting_down: false,
+                reachable: true,
+                serve: true,
+            };
+            (ControllerName::new(*name), controller)
+        };
+        Snapshot::new(controllers.iter().map(of).collect())
+    }
+
+    fn shown(table: &FunctionTable) -> Vec<String> {
+        let cell = |(controller, node, row): (&ControllerName, &NodeName, &Row)| {
+            let names: Vec<String> = row.iter().map(|(name, offer)| format!("{name}={}", offer.project)).collect();
+            format!("{controller}/{node}: {}", names.join(" "))
+        };
+        table.rows().map(cell).collect()
+    }
+
+    #[track_caller]
+    fn check(snapshot: &Snapshot, rules: &mut Classic, previous: &FunctionTable, expected: &[&str]) -> FunctionTable {
+        let table = table(snapshot, rules, previous);
+        assert_eq!(shown(&table), expected);
+        table
+    }
+
+    #[test]
+    fn every_matching_online_node_offers_a_project_with_the_atoms_that_it_carries() {
+        let mut away = node("c", &["linux"]);
+        away.offline = true;
+        let nodes = vec![node("a", &["linux", "gpu"]), node("b", &["mac"]), away];
+        let snapshot = snapshot(&[("ci", vec![project("lint", Some("linux || gpu"))], nodes)]);
+        let expected = ["ci/a: build:lint=lint build:lint:gpu=lint build:lint:linux=lint"];
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &expected);
+    }
+
+    #[test]
+    fn a_disabled_or_blocked_project_and_an_unreachable_controller_offer_nothing() {
+        let mut disabled = project("off", None);
+        disabled.buildable = false;
+        let mut snapshot = snapshot(&[("ci", vec![disabled, project("blocked", None), project("on", None)], vec![node("a", &[])])]);
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &["ci/a: build:on=on"]);
+        for controller in snapshot.controllers.values_mut() {
+            controller.reachable = false;
+        }
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &[]);
+    }
+
+    #[test]
+    fn the_last_one_walked_gets_a_contested_name_and_then_keeps_it() {
+        let both = |names: [&str; 2]| {
+            snapshot(&[("ci", names.map(|name| project(name, None)).into(), vec![node("a", &[])])])
+        };
+        let mut classic = Classic::default();
+        let first = check(&both(["x/lint", "y/lint"]), &mut classic, &FunctionTable::default(), &["ci/a: build:lint=y/lint"]);
+        assert_eq!(first.notes.len(), 1);
+        check(&both(["y/lint", "z/lint"]), &mut classic, &first, &["ci/a: build:lint=y/lint"]);
+        check(&both(["z/lint", "zz/lint"]), &mut classic, &first, &["ci/a: build:lint=zz/lint"]);
+    }
+
+    #[test]
+    fn one_full_name_on_two_controllers_is_one_project() {
+        let snapshot = snapshot(&[
+            ("ci1", vec![project("lint", None)], vec![node("a", &[])]),
+            ("ci2", vec![project("lint", None)], vec![node("a", &[])]),
+        ]);
+        let expected = ["ci1/a: build:lint=lint", "ci2/a: build:lint=lint"];
+        let table = check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &expected);
+        assert!(table.notes.is_empty());
+    }
+
+    #[test]
+    fn what_the_rules_cannot_decide_stays_and_what_was_never_seen_is_not_offered() {
+        let before = snapshot(&[("ci", vec![project("lint", None)], vec![node("a", &[])])]);
+        let known = table(&before, &mut Classic::default(), &FunctionTable::default());
+        let after = snapshot(&[("ci", vec![project("lint", None), project("new", None)], vec![node("a", &[]), node("b", &[])])]);
+        let mut failing = Classic { fails: true, ..Classic::default() };
+        let kept = check(&after, &mut failing, &known, &["ci/a: build:lint=lint"]);
+        assert_eq!(kept.notes.len(), 2);
+    }
+
+    #[test]
+    fn a_widened_pair_is_offered_only_where_the_project_can_be_pinned() {
+        let mut pinnable = project("pinnable", Some("gpu"));
+        pinnable.parameters = Some(vec![DeclaredParameter { name: "NODE".to_owned(), kind: "NodeParameterDefinition".to_owned() }]);
+        let snapshot = snapshot(&[("ci", vec![pinnable, project("fixed", Some("gpu"))], vec![node("a", &[])])]);
+        let mut widening = Classic { widened: true, ..Classic::default() };
+        let table = check(&snapshot, &mut widening, &FunctionTable::default(), &["ci/a: build:pinnable=pinnable"]);
+        assert_eq!(table.notes.len(), 1);
+    }
+
+    #[test]
+    fn names_of_policies_replace_the_classic_ones() {
+        let snapshot = snapshot(&[("ci", vec![project("team/lint", None)], vec![node("a", &[])])]);
+        let mut naming = Classic { named: Some("team/lint"), ..Classic::default() };
+        let table = check(&snapshot, &mut naming, &FunctionTable::default(), &["ci/a: build:team/lint=team/lint"]);
+        let name = table.project_named(&ControllerName::new("ci"), "team/lint");
+        assert_eq!(name, Some(&ProjectName::new("team/lint")));
+    }
+}

@@ -121,6 +121,9 @@ fn a_lookup_never_fails() {
         ("'abc def'", "\"abc def\""),
         ("\"abc\\\\\\\"def\"", "\"abc\\\\\\\"def\""),
         ("\"label1||label2\"", "\"label1||label2\""),
+        // Jenkins looks at the first and the last character alone, so this matches no node there either.
+        ("\"a b\"||\"c d\"", "\"a b\\\"||\\\"c d\""),
+        ("\"a b\"||c", "\"a b\"||c"),
         ("", "\"\""),
         ("it's", "\"it's\""),
     ];

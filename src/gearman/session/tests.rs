@@ -11,23 +11,24 @@ use crate::gearman::Magic;
 #[track_caller]
 fn check(script: &str, expected: Expect) {
     let mut session = Session::new("node_exec-0");
-    let mut transcript = String::new();
+    let mut transcript = Vec::new();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        transcript += &format!("{line}\n");
+        transcript.push(line.to_owned());
         for input in line.split(';') {
             if let Some(answer) = feed(&mut session, input.trim()) {
-                transcript += &format!("    = {answer}\n");
+                transcript.push(format!("    = {answer}"));
             }
         }
         while let Some(event) = session.next_event() {
-            transcript += &format!("    ! {event:?}\n");
+            transcript.push(format!("    ! {event:?}"));
         }
         for packet in session.take_packets() {
             assert_eq!(packet.magic, Magic::Request);
-            transcript += &format!("    > {}\n", shown(&packet));
+            transcript.push(format!("    > {}", shown(&packet)));
         }
     }
-    expected.assert_eq(&transcript);
+    transcript.push(String::new());
+    expected.assert_eq(&transcript.join("\n"));
 }
 
 fn feed(session: &mut Session, input: &str) -> Option<String> {

@@ -166,6 +166,15 @@ async fn worker_runs_one_job_after_the_other() {
     assert_eq!(next(&mut worker).await, Event::Assigned(job("H:2")));
 }
 
+#[test]
+fn worker_can_be_moved_to_another_thread_and_be_waited_for_there() {
+    fn is_send(_: &impl Send) {}
+    let mut worker = Worker::new(Config::new("127.0.0.1:1", "node_exec-0"));
+    is_send(&worker);
+    is_send(&worker.event());
+    is_send(&worker.close());
+}
+
 #[tokio::test]
 async fn result_registration_and_next_grab_leave_in_one_write() {
     let server = Server::start().await;

@@ -102,7 +102,7 @@ impl Connection {
                 if self.write_some().map_err(ConnectionError::Broken)? {
                     return Ok(Exchanged::Flushed);
                 }
-                interest = interest | Interest::WRITABLE;
+                interest |= Interest::WRITABLE;
             }
             self.stream.ready(interest).await.map_err(ConnectionError::Broken)?;
             if self.read_some()? {

@@ -86,11 +86,14 @@ enum Link {
     },
     /// Kept here, since whoever waits for an event may stop waiting before the connection is there.
     Connecting(Pin<Box<dyn Future<Output = Result<Connection, ConnectionError>> + Send>>),
-    Up {
-        connection: Connection,
-        pulse: Pulse,
-        since: Instant,
-    },
+    Up(Box<Live>),
+}
+
+/// A connection that is up, and how it is doing.
+struct Live {
+    connection: Connection,
+    pulse: Pulse,
+    since: Instant,
 }
 
 /// Why a connection is given up.
@@ -139,10 +142,10 @@ impl Worker {
                     Ok(connection) => self.gain(connection),
                     Err(error) => self.lose(&error.into(), Duration::ZERO),
                 },
-                Link::Up { connection, pulse, since } => {
-                    let since = *since;
-                    let outcome = converse(connection, pulse, &mut self.session).await;
-                    self.hear(outcome, since);
+                Link::Up(live) => {
+                    let outcome = live.converse(&mut self.session).await;
+                    let lived = live.since.elapsed();
+                    self.hear(outcome, lived);
                 }
             }
         }
@@ -198,9 +201,8 @@ impl Worker {
     ///
     /// When it is not certain that everything has reached the server.
     pub async fn close(mut self) -> Result<(), ConnectionError> {
-        let Link::Up { mut connection, .. } = self.link else {
-            return Ok(());
-        };
+        let Link::Up(live) = self.link else { return Ok(()) };
+        let mut connection = live.connection;
         self.session.revoke();
         for packet in self.session.take_packets() {
             connection.queue(&packet)?;
@@ -227,7 +229,7 @@ impl Worker {
     }
 
     pub fn is_connected(&self) -> bool {
-        matches!(self.link, Link::Up { .. })
+        matches!(self.link, Link::Up(_))
     }
 
     /// Returns the functions that the server has been told; none without a connection.
@@ -242,13 +244,13 @@ impl Worker {
     fn gain(&mut self, connection: Connection) {
         let now = Instant::now();
         let pulse = Pulse::new(self.config.heartbeat, self.config.answer_timeout, now);
-        self.link = Link::Up { connection, pulse, since: now };
+        self.link = Link::Up(Box::new(Live { connection, pulse, since: now }));
         self.outage_is_known = false;
         self.session.connected();
         self.events.push_back(Event::Connected);
     }
 
-    fn hear(&mut self, outcome: Result<Exchanged, Loss>, since: Instant) {
+    fn hear(&mut self, outcome: Result<Exchanged, Loss>, lived: Duration) {
         let mut violation = None;
         while let Some(event) = self.session.next_event() {
             self.events.push_back(match event {
@@ -271,7 +273,7 @@ impl Worker {
                 return;
             }
         };
-        self.lose(&loss, since.elapsed());
+        self.lose(&loss, lived);
     }
 
     fn lose(&mut self, loss: &Loss, lived: Duration) {
@@ -308,7 +310,7 @@ impl fmt::Debug for Link {
         match self {
             Self::Down { .. } => f.write_str("Down"),
             Self::Connecting(_) => f.write_str("Connecting"),
-            Self::Up { connection, .. } => f.debug_tuple("Up").field(connection).finish(),
+            Self::Up(live) => f.debug_tuple("Up").field(&live.connection).finish(),
         }
     }
 }
@@ -317,34 +319,43 @@ async fn connect(config: Config) -> Result<Connection, ConnectionError> {
     Connection::open(&config.server, config.connect_timeout, config.keep_alive, config.max_payload).await
 }
 
-/// Writes what the session has to say, and lets it hear what comes, once.
-///
-/// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
-async fn converse(connection: &mut Connection, pulse: &mut Pulse, session: &mut Session) -> Result<Exchanged, Loss> {
-    for packet in session.take_packets() {
-        connection.queue(&packet)?;
+impl Live {
+    /// Writes what the session has to say, and lets it hear what comes, once.
+    ///
+    /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
+    async fn converse(&mut self, session: &mut Session) -> Result<Exchanged, Loss> {
+        for packet in session.take_packets() {
+            self.connection.queue(&packet)?;
+        }
+        self.pulse.awaits_answer(session.is_grabbing(), Instant::now());
+        let exchanged = self.exchange().await?;
+        if exchanged == Exchanged::Read {
+            self.pulse.heard(Instant::now());
+            while let Some(frame) = self.connection.next_frame()? {
+                session.receive(frame);
+            }
+        }
+        Ok(exchanged)
     }
-    pulse.awaits_answer(session.is_grabbing(), Instant::now());
-    let exchanged = loop {
-        tokio::select! {
-            exchanged = connection.exchange() => break exchanged?,
-            () = until(pulse.deadline()) => {
-                let now = Instant::now();
-                match pulse.verdict(now) {
-                    Verdict::Wait => {}
-                    Verdict::SendEcho => connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
-                    Verdict::GiveUp => return Err(Loss::Silence(pulse.silence(now))),
+
+    /// Exchanges bytes, and asks for a sign of life where they fail to come.
+    async fn exchange(&mut self) -> Result<Exchanged, Loss> {
+        loop {
+            tokio::select! {
+                // After a stall of our own, what has come in meanwhile counts before the clock does.
+                biased;
+                exchanged = self.connection.exchange() => return Ok(exchanged?),
+                () = until(self.pulse.deadline()) => {
+                    let now = Instant::now();
+                    match self.pulse.verdict(now) {
+                        Verdict::Wait => {}
+                        Verdict::SendEcho => self.connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
+                        Verdict::GiveUp => return Err(Loss::Silence(self.pulse.silence(now))),
+                    }
                 }
             }
         }
-    };
-    if exchanged == Exchanged::Read {
-        pulse.heard(Instant::now());
-        while let Some(frame) = connection.next_frame()? {
-            session.receive(frame);
-        }
     }
-    Ok(exchanged)
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -12,11 +12,11 @@ use tracing::{debug, info, warn};
 
 use crate::domain::{FunctionName, NodeName};
 use crate::gearman::worker::{self, Report, Worker};
-use crate::journal::{AttemptId, AttemptKey};
+use crate::journal::AttemptKey;
 
 use super::attempts::{Attempt, NewAttempt, Outcome, Progress};
 use super::build;
-use super::identity::{ConnectionId, Role};
+use super::identity::ConnectionId;
 use super::management;
 use super::site::Site;
 use super::table::Row;
@@ -41,7 +41,10 @@ pub(super) enum Happened {
         error: String,
     },
     JobStarted(FunctionName),
-    JobEnded,
+    /// It may grab the next one if it is still leased.
+    JobEnded {
+        leased: bool,
+    },
     /// The server has a job, and there is no lease to take it with.
     Woken,
     Closed,
@@ -58,8 +61,16 @@ pub(super) async fn run(
     events: Events,
 ) {
     let worker_id = config.client_id.clone();
-    let mut executor =
-        Executor { site, id, worker_id, worker: Worker::new(config), meanings: Arc::default(), running: None, undelivered: None, events };
+    let mut executor = Executor {
+        site,
+        id,
+        worker_id,
+        worker: Worker::new(config),
+        meanings: Arc::default(),
+        running: None,
+        undelivered: None,
+        events,
+    };
     loop {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
@@ -83,8 +94,8 @@ struct Executor {
     /// What each function means here.
     meanings: Arc<Row>,
     running: Option<Running>,
-    /// The job whose terminal packet has not left yet, and its attempt in the journal.
-    undelivered: Option<(Vec<u8>, Option<AttemptId>)>,
+    /// The attempt whose terminal packet has not left yet.
+    undelivered: Option<Arc<Attempt>>,
     events: Events,
 }
 
@@ -134,11 +145,12 @@ impl Executor {
                 warn!(connection = %self.id, code = %code, text = %text, "gearman server refused a packet");
             }
             worker::Event::Disconnected { error, .. } => {
+                self.undelivered = None;
                 if let Some(running) = self.running.take() {
                     info!(connection = %self.id, function = %running.attempt.function, "connection lost in mid-build; the build goes on");
                     running.attempt.update(|progress| progress.connection = None);
                     self.release_if_over(&running.attempt);
-                    self.tell(Happened::JobEnded);
+                    self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
                 }
                 self.tell(Happened::Disconnected { error });
             }
@@ -188,12 +200,6 @@ impl Executor {
     fn begin(&self, key: AttemptKey, function: &FunctionName, payload: Bytes) -> Option<Arc<Attempt>> {
         let offer = self.meanings.get(function)?;
         let node = self.id.node().cloned().unwrap_or(NodeName::BuiltIn);
-        let is_pipeline = {
-            let view = self.site.view.borrow();
-            let controller = view.snapshot.controllers.get(&self.id.controller);
-            let project = controller.and_then(|controller| controller.project(&offer.project));
-            project.is_some_and(|project| project.kind == crate::domain::ProjectKind::Pipeline)
-        };
         let attempt = self.site.attempts.begin(NewAttempt {
             key,
             function: function.clone(),
@@ -202,7 +208,7 @@ impl Executor {
             offered_as: offer.function.project.clone(),
             worker: self.worker_id.clone(),
             grabbed_for: node.clone(),
-            holds_executor: !is_pipeline && !matches!(self.id.role, Role::Pipeline { .. }),
+            holds_executor: !offer.is_pipeline,
             progress: Progress { connection: Some(self.id.clone()), node: Some(node), ..Progress::default() },
         });
         info!(connection = %self.id, %function, "took a job");
@@ -219,7 +225,8 @@ impl Executor {
             // Data before status: Zuul takes the number from the first packet that it sees.
             self.worker.report(Report::Data(started.data.clone()));
             let status = started.status;
-            self.worker.report(Report::Status { numerator: status.numerator.into(), denominator: status.denominator.into() });
+            self.worker
+                .report(Report::Status { numerator: status.numerator.into(), denominator: status.denominator.into() });
         }
         let Some(outcome) = progress.outcome else { return };
         let attempt = Arc::clone(&running.attempt);
@@ -231,12 +238,17 @@ impl Executor {
         match outcome.report() {
             Some(report) => {
                 self.worker.report(report);
-                self.undelivered = Some((attempt.key.handle.clone(), progress.journal));
+                self.undelivered = Some(Arc::clone(&attempt));
             }
-            None => drop(self.worker.hand_back()),
+            None => {
+                // It might get the same job again at once; the plan says when it may grab.
+                self.revoke();
+                drop(self.worker.hand_back());
+                self.site.attempts.end(&attempt);
+            }
         }
-        self.site.attempts.end(&attempt);
-        self.tell(Happened::JobEnded);
+        attempt.update(|progress| progress.connection = None);
+        self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
     }
 
     fn revoke(&mut self) {
@@ -244,10 +256,12 @@ impl Executor {
         let _revocation = self.worker.revoke();
     }
 
-    /// Journals that a terminal packet has left.
+    /// The terminal packet has left: the attempt is over. Without this it stays, and its result is delivered when the
+    /// server hands the job out again.
     fn delivered(&mut self, handle: &[u8]) {
-        let Some((_, journal)) = self.undelivered.take_if(|(undelivered, _)| undelivered == handle) else { return };
-        let Some(journal) = journal else { return };
+        let Some(attempt) = self.undelivered.take_if(|attempt| attempt.key.handle == handle) else { return };
+        self.site.attempts.end(&attempt);
+        let Some(journal) = attempt.progress.borrow().journal else { return };
         let site = Arc::clone(&self.site);
         // A result may be delivered twice, never not at all: nobody waits for this.
         tokio::spawn(async move {

@@ -32,6 +32,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::domain::{BuildId, ControllerName, Function, FunctionName};
@@ -75,7 +76,8 @@ pub struct ControllerParts {
     /// Offers builds; otherwise it is only managed.
     pub serve: bool,
     pub client: jenkins::Client,
-    pub poll: jenkins::PollConfig,
+    /// Where the controller is, and how often it is asked.
+    pub jenkins: jenkins::Config,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +187,7 @@ impl Runtime {
         self.cleared.send_modify(|cleared| cleared.retain(|name, _| is_known(name)));
         self.site.reconfigure(config, fresh);
         for controller in before.values() {
-            controller.watcher.stop();
+            controller.stop.cancel();
         }
         tokio::spawn(clearance::clear(self.site.server.clone(), hosts, self.cleared.clone()));
         self.requests.send(Request::Reconfigured).map_err(|_| Error::Stopped)
@@ -226,7 +228,7 @@ async fn serve(
             () = stop.cancelled() => return,
         },
     };
-    worker.heartbeat = kind.answers_echo().then_some(HEARTBEAT);
+    worker.heartbeat = matches!(kind, ServerKind::Gearmand { .. }).then_some(HEARTBEAT);
     tokio::spawn(clearance::clear(site.server.clone(), hosts, cleared.clone()));
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());
     resume(&site, known);
@@ -285,7 +287,8 @@ fn spawn_pollers(
 ) -> site::Controllers {
     let mut spawned = BTreeMap::new();
     for parts in controllers {
-        let watcher = jenkins::Poller::spawn(parts.client.clone(), parts.poll, stop.child_token());
+        let stop = stop.child_token();
+        let watcher = jenkins::Poller::spawn(parts.client.clone(), &parts.jenkins, &stop, &TaskTracker::new());
         let mut published = watcher.picture();
         let pictures = Arc::clone(pictures);
         tokio::spawn(async move {
@@ -295,8 +298,14 @@ fn spawn_pollers(
             }
         });
         let for_policies = policy::Controller { name: parts.name.clone(), tags: parts.tags };
-        let controller =
-            site::Controller { host: parts.host, serve: parts.serve, client: parts.client, watcher, for_policies };
+        let controller = site::Controller {
+            host: parts.host,
+            serve: parts.serve,
+            client: parts.client,
+            watcher,
+            for_policies,
+            stop,
+        };
         spawned.insert(parts.name, Arc::new(controller));
     }
     spawned

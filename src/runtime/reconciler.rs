@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -172,7 +172,10 @@ impl Reconciler {
                 link.connected = false;
             }
             Happened::JobStarted(function) => link.state.job = Some(function),
-            Happened::JobEnded => link.state.job = None,
+            Happened::JobEnded { leased } => {
+                link.state.job = None;
+                link.state.leased &= leased;
+            }
             Happened::Woken => self.wake_another(id),
             Happened::Closed => {
                 self.links.remove(id);

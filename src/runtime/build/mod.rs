@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::classic;
 use crate::classic::report::Report;
-use crate::domain::{Build, BuildId, BuildResult, Node, NodeName, Parameters, Project, ProjectName};
+use crate::domain::{Build, BuildId, BuildResult, FunctionName, Node, NodeName, Parameters, Project, ProjectName};
 use crate::journal::{self, Ending, Terminal, TerminalKind};
 use crate::policy::{self, Generation};
 
@@ -83,7 +83,7 @@ struct Scheduled {
     sent: Parameters,
     offline_wanted: bool,
     /// Marked by us, so that it may be cleared by us.
-    reserved: Option<NodeName>,
+    reserved: Option<(NodeName, String)>,
 }
 
 impl<'a> Task<'a> {
@@ -122,7 +122,7 @@ impl<'a> Task<'a> {
             pinned: request.pin.is_some(),
             generation: self.generation.number(),
             offline_wanted: request.offline_wanted,
-            parameters: self.site.policies.redact(&project, &parameters),
+            parameters: names_only(&parameters),
         };
         self.attempt.update(|progress| progress.marked = request.marker.is_some());
         let mut scheduled = Scheduled {
@@ -198,7 +198,7 @@ impl<'a> Task<'a> {
     async fn filter(&self, project: &Project, node: &Node, request: &Request) -> Result<Parameters, String> {
         let question = self.question(project, node, &request.parameters, request.offline_wanted);
         let generation = Arc::clone(&self.generation);
-        let filtered = off_the_runtime(move || generation.filter(&question)).await;
+        let filtered = off_the_runtime(move || generation.filter(&question.request())).await;
         match filtered {
             policy::Filtered::Pass { parameters, dropped, .. } => {
                 for (parameter, reason) in dropped {
@@ -213,14 +213,14 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn question(&self, project: &Project, node: &Node, sent: &Parameters, offline_wanted: bool) -> policy::Request {
-        policy::Request {
+    fn question(&self, project: &Project, node: &Node, sent: &Parameters, offline_wanted: bool) -> Question {
+        Question {
             controller: self.controller.for_policies.clone(),
             project: project.clone(),
             function: self.attempt.function.clone(),
             label: self.label(),
             node: node.clone(),
-            named_labels: self.site.view.borrow().snapshot.named_labels(),
+            world: Arc::clone(&self.site.view.borrow().snapshot.world),
             requested: sent.clone(),
             client_asks_offline: offline_wanted,
         }
@@ -240,11 +240,7 @@ impl<'a> Task<'a> {
         if !as_result {
             return Ended::exception(reason);
         }
-        let report = Report {
-            result: Some(BuildResult::Failure),
-            reason: Some(reason.clone()),
-            ..self.report_base()
-        };
+        let report = Report { result: Some(BuildResult::Failure), reason: Some(reason.clone()), ..self.report_base() };
         Ended { outcome: Outcome::Complete(report.to_json().into()), reason: Some(reason), result: None }
     }
 
@@ -254,7 +250,8 @@ impl<'a> Task<'a> {
         let report = self.report(build, node.as_ref(), None);
         let status = classic::report::Progress::of_build(build.started_ms, now_ms(), build.estimated_duration);
         let name = node.as_ref().map(|node| node.name.clone());
-        if let Some(id) = self.attempt.progress.borrow().journal {
+        let journal = self.attempt.progress.borrow().journal;
+        if let Some(id) = journal {
             let started = journal::StartedBuild { number: build.id.number, node: name.clone(), url: build.url.clone() };
             if let Err(error) = self.site.journal.started(id, started).await {
                 warn!(%error, "failed to journal the start of a build");
@@ -271,8 +268,10 @@ impl<'a> Task<'a> {
         let Some(node) = node else { return };
         let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
         let generation = Arc::clone(&self.generation);
-        let reserve = match off_the_runtime(move || generation.build_started(&question)).await {
-            policy::Start::Reserve { message } if node.name != NodeName::BuiltIn => Some(message),
+        let reserve = match off_the_runtime(move || generation.build_started(&question.request())).await {
+            policy::Start::Reserve { slot, reason } if node.name != NodeName::BuiltIn => {
+                Some(format!("Reserved by policy {slot}: {reason}"))
+            }
             _ if scheduled.offline_wanted && self.config.offline_mark == OfflineMark::AtStart => {
                 Some(classic::offline::REASON.to_owned())
             }
@@ -281,7 +280,7 @@ impl<'a> Task<'a> {
         if let Some(message) = reserve
             && self.mark_offline(&node.name, &message).await
         {
-            scheduled.reserved = Some(node.name);
+            scheduled.reserved = Some((node.name, message));
         }
     }
 
@@ -296,19 +295,22 @@ impl<'a> Task<'a> {
         let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
         let outcome = policy::Outcome { result: ended.result, duration: self.duration_of(progress.build.as_ref()) };
         let generation = Arc::clone(&self.generation);
-        let decided = off_the_runtime(move || generation.build_ended(&question, &outcome)).await;
+        let decided = off_the_runtime(move || generation.build_ended(&question.request(), &outcome)).await;
         let by_policy = |message: String| (name != NodeName::BuiltIn).then_some(message);
         let message = match decided {
             policy::End::Classic => scheduled.offline_wanted.then(|| classic::offline::REASON.to_owned()),
-            policy::End::Online => None,
-            policy::End::Offline { message } | policy::End::Held { message } => by_policy(message),
+            policy::End::Online { .. } => None,
+            policy::End::Offline { message, .. } | policy::End::Held { message, .. } => by_policy(message),
         };
         match message {
             Some(message) => {
                 self.mark_offline(&name, &message).await;
             }
-            None if scheduled.reserved.as_ref() == Some(&name) => self.clear_offline(&name).await,
-            None => {}
+            None => {
+                if let Some((node, reason)) = &scheduled.reserved {
+                    self.clear_offline(node, reason).await;
+                }
+            }
         }
     }
 
@@ -327,8 +329,8 @@ impl<'a> Task<'a> {
         }
     }
 
-    async fn clear_offline(&self, node: &NodeName) {
-        match self.controller.client.clear_offline(node).await {
+    async fn clear_offline(&self, node: &NodeName, reason: &str) {
+        match self.controller.client.clear_offline(node, Some(reason)).await {
             Ok(_) => {
                 info!(controller = %self.attempt.controller, %node, "brought node back online");
                 self.site.offline_marks.remove(&self.attempt.controller, node);
@@ -414,6 +416,64 @@ impl<'a> Task<'a> {
         });
         started.map_or(Duration::ZERO, |started| Duration::from_millis(now_ms().saturating_sub(started)))
     }
+}
+
+/// What policies are asked with about one job, owned, since they are asked on another thread.
+struct Question {
+    controller: policy::Controller,
+    project: Project,
+    function: FunctionName,
+    label: Option<String>,
+    node: Node,
+    world: Arc<policy::World>,
+    requested: Parameters,
+    client_asks_offline: bool,
+}
+
+impl Question {
+    fn request(&self) -> policy::Request<'_> {
+        policy::Request {
+            controller: &self.controller,
+            project: &self.project,
+            function: &self.function,
+            label: self.label.as_deref(),
+            node: &self.node,
+            named_labels: &self.world.named_labels,
+            requested: &self.requested,
+            client_asks_offline: self.client_asks_offline,
+        }
+    }
+}
+
+/// Growing pauses between two requests of one attempt, with jitter.
+#[derive(Debug)]
+struct Retry {
+    pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { pause: Duration::from_millis(250) }
+    }
+}
+
+impl Retry {
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    fn next(&mut self) -> Duration {
+        let pause = self.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
+        self.pause = (self.pause * 2).min(Self::LONGEST);
+        pause
+    }
+}
+
+/// Values can be secrets, and the journal does not need them.
+fn names_only(parameters: &Parameters) -> Parameters {
+    let mut names = Parameters::new();
+    for name in parameters.names() {
+        names.set(name, None);
+    }
+    names
 }
 
 fn terminal(outcome: &Outcome) -> Terminal {

@@ -8,7 +8,7 @@ use crate::jenkins::{self, Part, Trigger};
 use crate::journal::{self, Marker};
 
 use super::request::Request;
-use super::{Ended, Task};
+use super::{Ended, Retry, Task};
 
 /// What a POST led to.
 pub(super) struct Found {
@@ -86,7 +86,7 @@ impl Task<'_> {
         since_ms: u64,
     ) -> Result<(Option<QueueItemId>, Option<BuildId>), NotStarted> {
         let parameterised = project.parameters.as_ref().is_some_and(|declared| !declared.is_empty());
-        let mut retry = jenkins::Backoff::default();
+        let mut retry = Retry::default();
         loop {
             let error = match self.controller.client.start(&project.name, parameterised, parameters).await {
                 Ok(Trigger::Queued(item)) => return Ok((Some(item), None)),
@@ -94,10 +94,8 @@ impl Task<'_> {
                     info!(project = %project.name, %item, "jenkins merged the build with one that was queued already");
                     return Ok((Some(item), None));
                 }
-                Ok(Trigger::Refused { reason }) => {
-                    return Err(NotStarted::Scheduled(Ended::exception(format!(
-                        "jenkins refused the build: {reason}"
-                    ))));
+                Ok(Trigger::Refused) => {
+                    return Err(NotStarted::Scheduled(Ended::exception("something inside jenkins vetoed the build")));
                 }
                 Err(error) => error,
             };
@@ -140,7 +138,7 @@ impl Task<'_> {
     async fn look_up(&self, project: &Project, marker: &Marker, since_ms: u64, deadline: Instant) -> LookUp {
         let deadline = deadline.max(Instant::now() + self.config.lost_after);
         let mut answered = 0;
-        let mut retry = jenkins::Backoff::default();
+        let mut retry = Retry::default();
         while Instant::now() < deadline {
             match self.marked(project, marker, since_ms).await {
                 Ok(Some(found)) => return found,
@@ -156,7 +154,12 @@ impl Task<'_> {
     }
 
     /// Asks the queue first and then the builds: what leaves the one in between is in the other.
-    async fn marked(&self, project: &Project, marker: &Marker, since_ms: u64) -> Result<Option<LookUp>, jenkins::Error> {
+    async fn marked(
+        &self,
+        project: &Project,
+        marker: &Marker,
+        since_ms: u64,
+    ) -> Result<Option<LookUp>, jenkins::Error> {
         let is_newer = |at_ms: u64| at_ms + CLOCK_SKEW_MS >= since_ms;
         let carries = |parameters: &Parameters| parameters.get(&marker.name) == Some(&marker.value);
         let queue = self.controller.client.queue().await?.value;

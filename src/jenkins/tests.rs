@@ -1,6 +1,7 @@
 //! The client against a server that answers as it is told, byte by byte where it matters.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ fn credentials() -> Credentials {
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Act {
     let mut answer = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in [("X-Jenkins", "2.500"), ("X-Jenkins-Session", "s1")].iter().chain(headers) {
-        answer += &format!("{name}: {value}\r\n");
+        write!(answer, "{name}: {value}\r\n").unwrap();
     }
     Act::Send((answer + "\r\n" + body).into_bytes())
 }
@@ -393,15 +394,17 @@ async fn a_node_is_toggled_only_right_after_its_own_mark_was_seen() {
 
 #[tokio::test]
 async fn folders_deeper_than_one_request_are_read_in_their_place() {
-    let deep = r#"{"jobs": [{"name": "f", "jobs": [{"name": "f", "jobs": [{"name": "f", "jobs": [
-        {"name": "f", "jobs": [{"name": "x"}]}, {"name": "g", "jobs": [{"name": "x"}]}]}]}]},
-        {"name": "last", "buildable": true}]}"#;
-    let script = Script::new([json(deep), json(r#"{"jobs": [{"name": "in", "buildable": true}]}"#), status(404)]).await;
+    let unread = r#"{"name": "f", "jobs": [{"name": "x"}]}, {"name": "g", "jobs": [{"name": "x"}]}"#;
+    let nested = (0..7).fold(unread.to_owned(), |inner, _| format!(r#"{{"name": "f", "jobs": [{inner}]}}"#));
+    let deep = format!(r#"{{"jobs": [{nested}, {{"name": "last", "buildable": true}}]}}"#);
+    let script =
+        Script::new([json(&deep), json(r#"{"jobs": [{"name": "in", "buildable": true}]}"#), status(404)]).await;
     let projects = script.client.projects().await.unwrap().value;
-    assert_eq!(projects.iter().map(|project| project.name.full()).collect::<Vec<_>>(), ["f/f/f/f/in", "last"]);
+    assert_eq!(projects.iter().map(|project| project.name.full()).collect::<Vec<_>>(), ["f/f/f/f/f/f/f/f/in", "last"]);
     let lines = script.lines();
-    assert!(lines[1].starts_with("GET /ctx/job/f/job/f/job/f/job/f/api/json?tree=jobs%5Bname"), "{lines:?}");
-    assert!(lines[2].starts_with("GET /ctx/job/f/job/f/job/f/job/g/api/json"), "{lines:?}");
+    let parent = "/job/f".repeat(7);
+    assert!(lines[1].starts_with(&format!("GET /ctx{parent}/job/f/api/json?tree=jobs%5Bname")), "{lines:?}");
+    assert!(lines[2].starts_with(&format!("GET /ctx{parent}/job/g/api/json")), "{lines:?}");
 }
 
 #[tokio::test]
@@ -410,11 +413,11 @@ async fn folders_that_nest_without_end_are_given_up_on() {
         let chain = |inner: String, part: usize| {
             format!(r#"{{"name": "f", "fullName": "{full_name}/{part}", "jobs": [{inner}]}}"#)
         };
-        let innermost = (1..5).rev().fold(r#"{"name": "x"}"#.to_owned(), |inner, part| chain(inner, part));
+        let innermost = (1..9).rev().fold(r#"{"name": "x"}"#.to_owned(), chain);
         json(&format!(r#"{{"jobs": [{innermost}]}}"#))
     };
     let deeper = |depth: usize| nested(&vec!["f"; depth].join("/"));
-    let script = Script::new((0..64).map(|round| deeper(1 + round * 4))).await;
+    let script = Script::new((0..64).map(|round| deeper(1 + round * 8))).await;
     assert!(script.client.projects().await.unwrap().value.is_empty());
     assert!(script.lines().len() < 20, "{}", script.lines().len());
 }

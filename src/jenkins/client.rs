@@ -18,6 +18,9 @@ use crate::domain::{
 /// How deep folders may nest; nobody's do, but an answer that pretends so must not keep us reading for ever.
 const DEEPEST_FOLDER: usize = 32;
 
+/// How many folders may lie deeper than one request reaches, for the same reason.
+const MOST_DEEP_FOLDERS: usize = 1000;
+
 /// A controller over REST. Clones share connections and the crumb.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -243,6 +246,7 @@ impl Client {
         let instance = root.instance;
         let mut pending: VecDeque<_> = wire::projects(None, root.value, detail, "/")?.into();
         let mut projects = Vec::new();
+        let mut deep_folders = 0;
         while let Some(entry) = pending.pop_front() {
             let folder = match entry {
                 wire::Entry::Project(project) => {
@@ -251,7 +255,8 @@ impl Client {
                 }
                 wire::Entry::UnreadFolder(folder) => folder,
             };
-            if folder.segments().count() > DEEPEST_FOLDER {
+            deep_folders += 1;
+            if folder.segments().count() > DEEPEST_FOLDER || deep_folders > MOST_DEEP_FOLDERS {
                 tracing::warn!(%folder, "folders nest too deep; what is inside is left out");
                 continue;
             }

@@ -15,7 +15,8 @@ use crate::domain::human_duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The controller's root address, context path included: `https://ci.example.org/jenkins/`.
+    /// The controller's root address, context path included: `https://ci.example.org/jenkins/`. Its certificate is
+    /// checked against the system's store, or the file that `SSL_CERT_FILE` names. No proxy is used.
     pub url: BaseUrl,
     /// The user that the API token belongs to. Empty: nobody logs in, for controllers without security.
     #[serde(default)]

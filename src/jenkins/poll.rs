@@ -18,8 +18,8 @@ mod pace;
 mod picture;
 mod rounds;
 
-use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -36,7 +36,7 @@ pub use self::board::QueueInterest;
 pub use self::picture::{Part, Picture, Seen, Trouble};
 
 /// The shortest time between two requests of a kind, however much anybody hurries.
-const SHORTEST_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the tasks that ask a controller.
 #[derive(Debug)]
@@ -105,20 +105,18 @@ impl Starter<'_> {
     }
 }
 
-fn turn<R: Round>(mut round: R, board: Arc<Board>, mut pace: Pace) -> impl Future<Output = ()> + Send {
-    async move {
-        loop {
-            // The look that begins now is what everybody waited for who hurried so far.
-            board.silence(R::PART);
-            let asked_at = Instant::now();
-            let outcome = round.look(asked_at).await;
-            board.settle(R::PART, &outcome);
-            let pause = pace.pause(round.interval(), outcome.is_ok());
-            // Both arms are cancel safe: a bell that rang meanwhile stays rung.
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = board.rung(R::PART), if outcome.is_ok() => sleep_until(asked_at + SHORTEST_PAUSE).await,
-            }
+async fn turn<R: Round>(mut round: R, board: Arc<Board>, mut pace: Pace) {
+    loop {
+        // The look that begins now is what everybody waited for who hurried so far.
+        board.silence(R::PART);
+        let asked_at = Instant::now();
+        let outcome = round.look(asked_at).await;
+        board.settle(R::PART, &outcome);
+        let pause = pace.pause(round.interval(), outcome.is_ok());
+        // Both arms are cancel safe: a bell that rang meanwhile stays rung.
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = board.rung(R::PART), if outcome.is_ok() => sleep_until(asked_at + SHORTEST_PAUSE).await,
         }
     }
 }

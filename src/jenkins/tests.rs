@@ -1,123 +1,19 @@
 //! The client against a server that answers as it is told, byte by byte where it matters.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+mod script;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use self::script::{Act, Script, TOKEN, answer, config, credentials, json, status};
 use super::*;
-use crate::domain::{BuildId, LeftItem, NodeName, Parameters, ProjectName, QueueItemId};
-
-const TOKEN: &str = "11aa-very-secret";
-
-#[derive(Clone)]
-enum Act {
-    Send(Vec<u8>),
-    /// Takes the request and says nothing.
-    Hang,
-    /// Takes the request and closes the connection.
-    Close,
-}
-
-#[derive(Clone, Debug)]
-struct Request {
-    /// Method and address.
-    line: String,
-    headers: String,
-    body: String,
-}
-
-struct Script {
-    client: Client,
-    requests: Arc<Mutex<Vec<Request>>>,
-}
-
-impl Script {
-    async fn new(acts: impl IntoIterator<Item = Act>) -> Self {
-        Self::with(acts, Duration::from_secs(20), 1 << 20).await
-    }
-
-    async fn with(acts: impl IntoIterator<Item = Act>, request_timeout: Duration, limit: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/ctx/", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(serve(listener, acts.into_iter().collect(), Arc::clone(&requests)));
-        let config = config(&url, request_timeout);
-        Self { client: Client::with_limit(&config, credentials(), limit).unwrap(), requests }
-    }
-
-    fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.requests().into_iter().map(|request| request.line).collect()
-    }
-}
-
-async fn serve(listener: TcpListener, mut acts: VecDeque<Act>, requests: Arc<Mutex<Vec<Request>>>) {
-    let mut hanging = Vec::new();
-    loop {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let Some(request) = receive(&mut stream).await else { continue };
-        requests.lock().unwrap().push(request);
-        match acts.pop_front() {
-            Some(Act::Send(answer)) => {
-                stream.write_all(&answer).await.unwrap();
-                stream.shutdown().await.ok();
-            }
-            Some(Act::Hang) => hanging.push(stream),
-            Some(Act::Close) | None => {}
-        }
-    }
-}
-
-async fn receive(stream: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let (line, headers) = head.split_once("\r\n")?;
-            let headers = headers.to_ascii_lowercase();
-            let length = headers.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
-                let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-                let original = head.split_once("\r\n")?.1.to_owned();
-                return Some(Request { line, headers: original, body: body.to_owned() });
-            }
-        }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    }
-}
-
-fn config(url: &str, request_timeout: Duration) -> Config {
-    Config { url: BaseUrl::parse(url).unwrap(), user: "bot".into(), request_timeout, poll: Intervals::default() }
-}
-
-fn credentials() -> Credentials {
-    Credentials { user: "bot".into(), token: SecretString::from(TOKEN) }
-}
-
-fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Act {
-    let mut answer = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-    for (name, value) in [("X-Jenkins", "2.500"), ("X-Jenkins-Session", "s1")].iter().chain(headers) {
-        answer += &format!("{name}: {value}\r\n");
-    }
-    Act::Send((answer + "\r\n" + body).into_bytes())
-}
-
-fn json(body: &str) -> Act {
-    answer(200, &[("Content-Type", "application/json;charset=utf-8")], body)
-}
-
-fn status(status: u16) -> Act {
-    answer(status, &[("Content-Type", "text/html")], "<html><body>Jenkins</body></html>")
-}
+use crate::domain::{BuildId, LeftItem, Mode, NodeName, Parameters, ProjectName, QueueItemId};
 
 fn project() -> ProjectName {
     ProjectName::new("team/feature%2Fx")
@@ -393,15 +289,17 @@ async fn a_node_is_toggled_only_right_after_its_own_mark_was_seen() {
 
 #[tokio::test]
 async fn folders_deeper_than_one_request_are_read_in_their_place() {
-    let deep = r#"{"jobs": [{"name": "f", "jobs": [{"name": "f", "jobs": [{"name": "f", "jobs": [
-        {"name": "f", "jobs": [{"name": "x"}]}, {"name": "g", "jobs": [{"name": "x"}]}]}]}]},
-        {"name": "last", "buildable": true}]}"#;
-    let script = Script::new([json(deep), json(r#"{"jobs": [{"name": "in", "buildable": true}]}"#), status(404)]).await;
+    let unread = r#"{"name": "f", "jobs": [{"name": "x"}]}, {"name": "g", "jobs": [{"name": "x"}]}"#;
+    let nested = (0..7).fold(unread.to_owned(), |inner, _| format!(r#"{{"name": "f", "jobs": [{inner}]}}"#));
+    let deep = format!(r#"{{"jobs": [{nested}, {{"name": "last", "buildable": true}}]}}"#);
+    let script =
+        Script::new([json(&deep), json(r#"{"jobs": [{"name": "in", "buildable": true}]}"#), status(404)]).await;
     let projects = script.client.projects().await.unwrap().value;
-    assert_eq!(projects.iter().map(|project| project.name.full()).collect::<Vec<_>>(), ["f/f/f/f/in", "last"]);
+    assert_eq!(projects.iter().map(|project| project.name.full()).collect::<Vec<_>>(), ["f/f/f/f/f/f/f/f/in", "last"]);
     let lines = script.lines();
-    assert!(lines[1].starts_with("GET /ctx/job/f/job/f/job/f/job/f/api/json?tree=jobs%5Bname"), "{lines:?}");
-    assert!(lines[2].starts_with("GET /ctx/job/f/job/f/job/f/job/g/api/json"), "{lines:?}");
+    let parent = "/job/f".repeat(7);
+    assert!(lines[1].starts_with(&format!("GET /ctx{parent}/job/f/api/json?tree=jobs%5Bname")), "{lines:?}");
+    assert!(lines[2].starts_with(&format!("GET /ctx{parent}/job/g/api/json")), "{lines:?}");
 }
 
 #[tokio::test]
@@ -410,11 +308,11 @@ async fn folders_that_nest_without_end_are_given_up_on() {
         let chain = |inner: String, part: usize| {
             format!(r#"{{"name": "f", "fullName": "{full_name}/{part}", "jobs": [{inner}]}}"#)
         };
-        let innermost = (1..5).rev().fold(r#"{"name": "x"}"#.to_owned(), |inner, part| chain(inner, part));
+        let innermost = (1..9).rev().fold(r#"{"name": "x"}"#.to_owned(), chain);
         json(&format!(r#"{{"jobs": [{innermost}]}}"#))
     };
     let deeper = |depth: usize| nested(&vec!["f"; depth].join("/"));
-    let script = Script::new((0..64).map(|round| deeper(1 + round * 4))).await;
+    let script = Script::new((0..64).map(|round| deeper(1 + round * 8))).await;
     assert!(script.client.projects().await.unwrap().value.is_empty());
     assert!(script.lines().len() < 20, "{}", script.lines().len());
 }
@@ -423,7 +321,7 @@ async fn folders_that_nest_without_end_are_given_up_on() {
 async fn a_modes_request_names_a_label_that_no_node_has() {
     let script = Script::new([json(r#"{"nodes": [{"nodeName": "", "mode": "EXCLUSIVE"}]}"#)]).await;
     let modes = script.client.modes().await.unwrap().value;
-    assert_eq!(modes.get(&NodeName::BuiltIn), Some(&crate::domain::Mode::Exclusive));
+    assert_eq!(modes.get(&NodeName::BuiltIn), Some(&Mode::Exclusive));
     assert_eq!(script.lines(), ["GET /ctx/label/%21no_such_label/api/json?tree=nodes%5BnodeName%2Cmode%5D"]);
 }
 
@@ -453,6 +351,58 @@ async fn the_token_is_in_no_error_and_in_no_debug_output() {
         let error = script.client.queue().await.unwrap_err();
         let shown = format!("{error} {error:?} {:?} {:?}", script.client, credentials());
         assert!(!shown.contains(TOKEN) && !shown.contains(basic), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_poller_draws_the_whole_picture_through_a_real_client() {
+    use axum::{Router, response::IntoResponse, routing::get};
+    let reply = |body: &'static str| get(move || async move { ([("X-Jenkins-Session", "s1")], body).into_response() });
+    let root = r#"{"quietingDown": true, "jobs": [{"name": "a", "buildable": true, "property": [{"parameterDefinitions":
+        [{"name": "UUID", "type": "StringParameterDefinition"}]}]}]}"#;
+    let nodes = r#"{"computer": [{"_class": "hudson.model.Hudson$MasterComputer", "offline": false,
+        "executors": [{"idle": true}]}]}"#;
+    let router = Router::new()
+        .route("/api/json", reply(root))
+        .route("/computer/api/json", reply(nodes))
+        .route("/label/{label}/api/json", reply(r#"{"nodes": [{"nodeName": "", "mode": "EXCLUSIVE"}]}"#))
+        .route("/queue/api/json", reply(r#"{"items": [{"id": 5, "task": {"url": "http://x/job/a/"}}]}"#));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = config(&format!("http://{}", listener.local_addr().unwrap()), Duration::from_secs(20));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let watcher = Poller::spawn(Client::new(&config, credentials()).unwrap(), &config, &stop, &tasks);
+    let mut picture = watcher.picture();
+    let is_whole = |picture: &Arc<Picture>| {
+        picture.nodes.is_some()
+            && picture.projects.is_some()
+            && picture.queue.is_some()
+            && picture.quieting_down.is_some()
+    };
+    let whole = timeout(Duration::from_secs(30), picture.wait_for(is_whole)).await.unwrap().unwrap().clone();
+    let node = &whole.nodes.as_ref().unwrap().value[0];
+    assert_eq!((&node.name, node.mode, node.executors[0].idle), (&NodeName::BuiltIn, Mode::Exclusive, true));
+    assert!(whole.projects.as_ref().unwrap().value[0].parameter("UUID").is_some());
+    assert_eq!(whole.queue.as_ref().unwrap().value[0].project, Some(ProjectName::new("a")));
+    assert!(*whole.quieting_down.as_ref().unwrap().value && whole.trouble.is_none());
+    stop.cancel();
+    tasks.close();
+    timeout(Duration::from_secs(30), tasks.wait()).await.expect("the tasks end");
+}
+
+#[tokio::test]
+async fn a_controller_behind_tls_is_asked_by_tls_and_never_in_the_clear() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let first_byte = tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
+    match Client::new(&config(&format!("https://{address}"), Duration::from_secs(20)), credentials()) {
+        Ok(client) => {
+            let error = client.start(&project(), true, &Parameters::new()).await.unwrap_err();
+            assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+            assert_eq!(first_byte.await.unwrap(), 0x16, "a TLS handshake");
+        }
+        // A machine without any certificates cannot ask by TLS at all.
+        Err(error) => assert!(matches!(error, Error::Setup { .. }), "{error:?}"),
     }
 }
 

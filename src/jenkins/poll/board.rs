@@ -1,3 +1,7 @@
+//! Where the rounds show what they have seen, and where others ring for them.
+//!
+//! It holds no lock while anybody waits.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;

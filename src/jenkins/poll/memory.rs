@@ -1,3 +1,5 @@
+//! Keeps what a list lacks until it is certainly gone. Pure.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 /// In how many answers in a row something must be missing until it counts as gone.

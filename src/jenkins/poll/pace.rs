@@ -1,3 +1,5 @@
+//! How long to pause between two looks. Pure but for the seeded jitter.
+
 use std::time::Duration;
 
 /// How long a failing controller is left alone at most, so that its return is noticed soon.

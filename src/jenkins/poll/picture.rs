@@ -1,3 +1,5 @@
+//! What is known of a controller at a time: values to be shared, never to be waited for.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

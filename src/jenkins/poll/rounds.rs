@@ -1,3 +1,7 @@
+//! The rounds themselves: what each part asks, and what it makes of the answer.
+//!
+//! A round only reads. It may be dropped at any await.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
@@ -14,6 +18,9 @@ use crate::jenkins::{Answer, Client, Error};
 
 /// How many single things one round looks up after its list, so that a change of everything does not become a flood.
 const MOST_LOOK_UPS: usize = 20;
+
+/// Looking parameters up one by one is for new projects, or for all where they are too many at once.
+const MOST_PARAMETER_LOOK_UPS: usize = 200;
 
 /// What the rounds ask: a controller, or a scripted one in tests.
 pub(super) trait Source: Clone + Send + Sync + 'static {
@@ -232,7 +239,7 @@ impl<S: Source> ProjectsRound<S> {
             |project: &&mut Project| project.parameters.is_none() && !self.unreadable.contains_key(&project.name);
         let mut failed = Vec::new();
         let mut is_changed = false;
-        for project in self.memory.listed_mut().iter_mut().filter(is_new).take(MOST_LOOK_UPS) {
+        for project in self.memory.listed_mut().iter_mut().filter(is_new).take(MOST_PARAMETER_LOOK_UPS) {
             match self.source.parameters_of(&project.name).await {
                 Ok(declared) => {
                     self.parameters.insert(project.name.clone(), declared.clone());

@@ -1,3 +1,5 @@
+//! Builds: as their own pages show them, and as executors do.
+
 use std::time::Duration;
 
 use serde::Deserialize;

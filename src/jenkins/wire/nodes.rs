@@ -1,3 +1,5 @@
+//! Nodes with their executors, modes and offline marks.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;

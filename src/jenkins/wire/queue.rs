@@ -1,3 +1,5 @@
+//! Queue items, and what is left of them once they have left.
+
 use serde::Deserialize;
 
 use super::builds::Executable;

@@ -272,7 +272,7 @@ fn a_build_that_runs_elsewhere_frees_its_node_for_a_relief_connection() {
     scene.step();
     scene.run(&executor("a", 0), "b");
     let steps = scene.step();
-    assert_eq!(steps, ["open ci/a/1", "offer ci/a/1 [build:lint]", "revoke ci/a/0", "grant ci/a/1", "revoke ci/b/0"]);
+    assert_eq!(steps, ["revoke ci/a/0", "open ci/a/1", "offer ci/a/1 [build:lint]", "grant ci/a/1", "revoke ci/b/0"]);
     scene.attempts.clear();
     scene.connections.get_mut(&executor("a", 0)).unwrap().job = None;
     scene.step();

@@ -18,8 +18,8 @@ pub(super) struct Book {
     pub(super) refused: BTreeMap<String, (Digest, Refusal)>,
     pub(super) quarantined: BTreeSet<Digest>,
     pub(super) retired: BTreeSet<String>,
-    /// The policies that block something.
-    pub(super) blocking: BTreeSet<String>,
+    /// The policies that block something, with what says where.
+    pub(super) blocking: BTreeMap<String, Option<String>>,
     /// Complaints of the last look, so that each is logged once.
     pub(super) complaints: BTreeSet<String>,
     pub(super) written: Page,

@@ -3,8 +3,10 @@
 //! Whatever goes wrong ends the instance: the caller drops it and takes a fresh one. The fuel that a question gets is
 //! the same on a fresh instance and on one that has answered before, so that its verdict is too.
 
+use std::time::Duration;
+
 use wasmtime::component::{self, InstancePre};
-use wasmtime::{ResourceLimiter, Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap};
 
 use super::bindings::{Guests, Indices};
 use super::component::{Description, Module, describe};
@@ -67,13 +69,23 @@ impl Instance {
     }
 
     pub(super) fn trial(pre: &InstancePre<Limiter>, limits: &Limits) -> Result<Trial, CallError> {
-        let mut store = Store::new(pre.engine(), Limiter::new(limits.memory));
-        store.limiter(|limiter| limiter);
-        store.set_fuel(limits.fuel).map_err(|error| CallError::Trap(error.to_string()))?;
-        store.set_hostcall_fuel(limits.answer);
-        store.set_epoch_deadline(ticks(limits));
-        let instance = pre.instantiate(&mut store).map_err(|error| classify(&store, &error))?;
-        Ok(Trial { store, instance })
+        let mut waited = Duration::ZERO;
+        loop {
+            let mut store = Store::new(pre.engine(), Limiter::new(limits.memory));
+            store.limiter(|limiter| limiter);
+            store.set_fuel(limits.fuel).map_err(|error| CallError::Trap(error.to_string()))?;
+            store.set_hostcall_fuel(limits.answer);
+            store.set_epoch_deadline(ticks(limits));
+            match pre.instantiate(&mut store) {
+                Ok(instance) => return Ok(Trial { store, instance }),
+                // A full pool is no fault of the policy's: others are done in a moment.
+                Err(error) if error.is::<PoolConcurrencyLimitError>() && waited < limits.deadline => {
+                    std::thread::sleep(TICK);
+                    waited += TICK;
+                }
+                Err(error) => return Err(classify(&store, &error)),
+            }
+        }
     }
 
     pub(super) fn names(&mut self, question: &NamingQuestion) -> Result<Explained<NamingAnswer>, CallError> {

@@ -256,10 +256,10 @@ pub(super) fn build_started(client_asks_offline: bool, heard: &[Heard<'_, StartA
         let slot = voice.voice.name.clone();
         match voice.verdict().map(|explained| explained.answer) {
             Some(StartAnswer::Reserve) => return Start::Reserve { slot, reason: voice.text() },
-            Some(StartAnswer::Share) if start == Start::Classic => {
-                if !client_asks_offline || voice.voice.may(Grant::Veto) {
-                    start = Start::Share { slot, reason: voice.text() };
-                }
+            Some(StartAnswer::Share)
+                if start == Start::Classic && (!client_asks_offline || voice.voice.may(Grant::Veto)) =>
+            {
+                start = Start::Share { slot, reason: voice.text() };
             }
             _ => {}
         }

@@ -77,7 +77,8 @@ fn matching_is_composed_as_the_table_says() {
     let plain = voice("plain", &[]);
     let gpu = || Satisfies(set(&["gpu"]));
     // expression, classic, answers -> matched, widened, clamped
-    let cases: Vec<(&Expression, bool, Vec<Heard<'_, MatchingAnswer>>, (bool, bool, bool))> = vec![
+    type Case<'a> = (&'a Expression, bool, Vec<Heard<'a, MatchingAnswer>>, (bool, bool, bool));
+    let cases: Vec<Case<'_>> = vec![
         (&both, false, vec![], (false, false, false)),
         (&both, false, vec![says(&plain, Abstain)], (false, false, false)),
         (&both, true, vec![says(&plain, Abstain)], (true, false, false)),

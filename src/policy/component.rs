@@ -130,7 +130,7 @@ impl Module {
         let component = compile(engine, bytes, limits)?;
         refuse_imports(engine, &component)?;
         refuse_unknown_exports(engine, &component)?;
-        let exports = |interface: &str| component.get_export_index(None, &interface_name(interface)).is_some();
+        let exports = |interface: &str| component.get_export_index(None, interface_name(interface)).is_some();
         if !exports("meta") {
             return Err(LoadError::NoMeta);
         }

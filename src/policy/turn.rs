@@ -180,7 +180,7 @@ impl Inner {
                 book.live.insert(name.to_owned(), Live { version, since, previous: previous.map(Previous::Kept) });
             }
             Err(refusal) => {
-                error!(slot = %name, reason = %refusal.reason, "the last good version of a policy is of no use")
+                error!(slot = %name, reason = %refusal.reason, "the last good version of a policy is of no use");
             }
         }
     }
@@ -218,7 +218,8 @@ impl Inner {
         let after = book.shape();
         let changed = changes(before, &after);
         let (blocked, view) = self.view(book, &look);
-        let blocking: BTreeSet<String> = blocked.keys().cloned().collect();
+        let sidecar_of = |name: &String| look.rows.get(name).and_then(|row| row.sidecar.clone());
+        let blocking: BTreeMap<_, _> = blocked.keys().map(|name| (name.clone(), sidecar_of(name))).collect();
         if !changed.is_empty() || blocking != book.blocking || book.number == 0 {
             book.number += 1;
         } else if book.published {

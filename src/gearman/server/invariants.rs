@@ -93,8 +93,14 @@ fn check_books(state: &State) {
         for worker in &function.workers {
             assert!(state.connections[worker].functions.contains(&id));
         }
-        let is_waited_for = !state.functions.waiting_among(&BTreeSet::from([id])).is_empty();
-        assert_eq!(is_waited_for, waiting > 0);
+    }
+
+    // Over every set of functions, the index finds what looking at each job finds.
+    let ids: Vec<_> = state.functions.iter().map(|(id, _)| id).collect();
+    for mask in 0..1_usize << ids.len() {
+        let offered: BTreeSet<_> = (0..ids.len()).filter(|bit| mask >> bit & 1 == 1).map(|bit| ids[bit]).collect();
+        let expected = first(jobs.iter().filter(|job| offered.contains(&job.function)));
+        assert_eq!(state.functions.next_among(&offered).and_then(|n| state.jobs.get(n)).map(|j| &j.handle), expected);
     }
 
     let mut running: BTreeMap<ConnectionId, usize> = BTreeMap::new();
@@ -125,4 +131,13 @@ fn check_books(state: &State) {
         }
         assert_eq!(state.wakeable.contains(id), connection.asleep && !connection.noop_sent);
     }
+}
+
+/// Returns the handle of the most urgent, oldest job that waits.
+fn first<'a>(jobs: impl Iterator<Item = &'a &'a Job>) -> Option<&'a Bytes> {
+    let waiting = jobs.filter_map(|job| match job.stage {
+        Stage::Waiting(place) => Some((job.priority, place, &job.handle)),
+        Stage::Running(_) => None,
+    });
+    waiting.min().map(|(_, _, handle)| handle)
 }

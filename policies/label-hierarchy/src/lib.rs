@@ -24,8 +24,8 @@ use version::{Comparison, Versioned};
 /// What implies what.
 #[derive(Debug)]
 pub struct Settings {
-    /// The labels that a label serves besides itself.
-    parents: BTreeMap<String, Vec<String>>,
+    /// Labels, and what each serves besides itself; sorted.
+    parents: Vec<(String, Vec<String>)>,
     /// Names whose versions serve their shorter forms.
     versions: Globs,
     /// Names that atoms may compare.
@@ -48,7 +48,10 @@ impl Settings {
     /// A sentence for the operator.
     pub fn read(json: &str) -> Result<Self, String> {
         let mut settings = layshaft_policy_sdk::Settings::read(json)?;
-        let parents = settings.table("parents")?.map(|table| table.every_texts()).transpose()?.unwrap_or_default();
+        let parents = match settings.table("parents")? {
+            Some(parents) => parents.every_texts()?,
+            None => Vec::new(),
+        };
         let versions = settings.globs("versions")?.unwrap_or_else(Globs::everything);
         let comparisons = settings.globs("comparisons")?.unwrap_or_else(Globs::everything);
         settings.finish()?;
@@ -63,7 +66,12 @@ impl Settings {
                 return Err(format!("settings.parents.{}: a label is not its own parent", quoted(child)));
             }
         }
-        Ok(Self { parents: parents.into_iter().collect(), versions, comparisons })
+        Ok(Self { parents, versions, comparisons })
+    }
+
+    fn parents(&self, label: &str) -> &[String] {
+        let found = self.parents.binary_search_by(|(child, _)| child.as_str().cmp(label));
+        found.map_or(&[], |at| &self.parents[at].1)
     }
 }
 
@@ -82,10 +90,14 @@ pub fn served(settings: &Settings, atoms: &[String], labels: &[String]) -> Vec<S
 
 /// Returns each label that the node carries or serves, and the carried one that leads to it.
 fn implied<'a>(settings: &'a Settings, labels: &'a [String]) -> BTreeMap<&'a str, &'a str> {
-    let mut implied: BTreeMap<&str, &str> = labels.iter().map(|label| (label.as_str(), label.as_str())).collect();
+    let mut implied = BTreeMap::new();
+    for label in labels.iter().map(String::as_str) {
+        implied.insert(label, label);
+    }
+    // Taken from the map, so that the order in which the labels came changes nothing.
     let mut unfollowed: Vec<(&str, &str)> = implied.iter().map(|(label, by)| (*label, *by)).collect();
     while let Some((label, by)) = unfollowed.pop() {
-        let parents = settings.parents.get(label).into_iter().flatten().map(String::as_str);
+        let parents = settings.parents(label).iter().map(String::as_str);
         let shorter = Versioned::read(label).filter(|versioned| settings.versions.matches(versioned.name));
         for parent in parents.chain(shorter.iter().flat_map(Versioned::shorter_forms)) {
             // What is known already is not followed again, so that labels may be each other's parents.
@@ -192,6 +204,13 @@ mod tests {
     fn labels_may_be_each_others_parents() {
         check(r#"{"parents": {"a": ["b"], "b": ["a"]}}"#, "a", "a b", &["b by a"]);
         check(r#"{"parents": {"a": ["b"], "b": ["a"]}}"#, "b", "a b", &["a by b"]);
+    }
+
+    #[test]
+    fn the_order_of_labels_changes_nothing() {
+        for labels in ["ubuntu-22.04 ubuntu-20.04 a", "a ubuntu-20.04 ubuntu-22.04"] {
+            check(r#"{"parents": {"a": ["ubuntu"]}}"#, labels, "ubuntu", &["ubuntu by ubuntu-22.04"]);
+        }
     }
 
     #[test]

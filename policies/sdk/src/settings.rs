@@ -103,7 +103,7 @@ impl Settings {
         tables.map(|(entry, number)| Self::at(format!("{}.{name}[{number}]", self.path), entry)).collect()
     }
 
-    /// Takes every entry that is left, each a list of texts.
+    /// Takes every entry, each a list of texts, sorted by name.
     pub fn every_texts(mut self) -> Result<Vec<(String, Vec<String>)>, String> {
         let names: Vec<String> = self.left.keys().cloned().collect();
         let texts = names.into_iter().map(|name| {

@@ -160,8 +160,8 @@ fn single_use<'a>(settings: &Settings, build: Build<'a>) -> Result<&'a str, &'st
     if build.built_in {
         return Err("the built-in node is never single-use");
     }
-    let label = build.labels.iter().find(|label| settings.labels.matches(label));
-    label.map(String::as_str).ok_or("no label of the node makes it single-use")
+    let labels = build.labels.iter().map(String::as_str);
+    labels.filter(|label| settings.labels.matches(label)).min().ok_or("no label of the node makes it single-use")
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl meta::Guest for Component {
                 project: false,
                 node_name: false,
                 // Any label may imply another, and which ones do is known only once the settings are read.
-                labels: vec!["*".into()],
+                labels: vec!["**".into()],
                 parameter_values: meta::ParameterValues::None,
             },
         }

@@ -4,7 +4,7 @@ use alloc::{
     vec::Vec,
 };
 
-use layshaft_policy_sdk::{Globs, quoted};
+use layshaft_policy_sdk::{Globs, ProjectGlobs, quoted};
 
 /// The site's lists.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Settings {
 pub struct Rule {
     /// As reasons call it, such as ``rule `deploys` ``.
     pub(crate) name: String,
-    pub(crate) projects: Globs,
+    pub(crate) projects: ProjectGlobs,
     pub(crate) allow: Globs,
     /// Stronger than `allow`.
     pub(crate) drop: Globs,
@@ -41,7 +41,7 @@ pub enum Rest {
 pub struct Deny {
     /// As reasons call it, such as ``deny rule `no-shell` ``.
     pub(crate) name: String,
-    pub(crate) projects: Globs,
+    pub(crate) projects: ProjectGlobs,
     /// Matches the parameter's name.
     pub(crate) parameter: Globs,
     /// Only these values are denied; none means every value.
@@ -81,7 +81,7 @@ impl Settings {
 impl Rule {
     fn read(mut settings: layshaft_policy_sdk::Settings) -> Result<Self, String> {
         let name = name_of("rule", &mut settings)?;
-        let projects = settings.globs("projects")?.unwrap_or_else(Globs::everything);
+        let projects = settings.project_globs("projects")?.unwrap_or_else(ProjectGlobs::everything);
         let allow = settings.globs("allow")?.unwrap_or_default();
         let drop = settings.globs("drop")?.unwrap_or_default();
         let rest = settings.choice("rest", &[("open", Rest::Open), ("closed", Rest::Closed)])?.unwrap_or(Rest::Closed);
@@ -94,7 +94,7 @@ impl Rule {
 impl Deny {
     fn read(mut settings: layshaft_policy_sdk::Settings) -> Result<Self, String> {
         let name = name_of("deny rule", &mut settings)?;
-        let projects = settings.globs("projects")?.unwrap_or_else(Globs::everything);
+        let projects = settings.project_globs("projects")?.unwrap_or_else(ProjectGlobs::everything);
         let Some(parameter) = settings.text("parameter")? else {
             return Err(format!("{} names no parameter: write parameter = \"PATTERN\"", settings.path()));
         };
@@ -124,7 +124,7 @@ fn name_of(kind: &str, settings: &mut layshaft_policy_sdk::Settings) -> Result<S
     Ok(format!("{kind} {name}"))
 }
 
-fn refuse_no_projects(projects: &Globs, settings: &layshaft_policy_sdk::Settings) -> Result<(), String> {
+fn refuse_no_projects(projects: &ProjectGlobs, settings: &layshaft_policy_sdk::Settings) -> Result<(), String> {
     if projects.is_empty() {
         return Err(format!(
             "{}.projects is empty and would cover nothing; leave it out to cover all",

@@ -15,6 +15,6 @@ mod settings;
 mod wording;
 
 pub use configured::Configured;
-pub use glob::{Glob, Globs};
+pub use glob::{Globs, ProjectGlobs};
 pub use settings::Settings;
 pub use wording::{list, quoted};

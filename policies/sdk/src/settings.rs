@@ -11,7 +11,7 @@ use alloc::{
 
 use serde_json::{Map, Value};
 
-use crate::{Globs, list};
+use crate::{Globs, ProjectGlobs, list};
 
 /// A table of settings, or one inside it.
 #[derive(Debug)]
@@ -71,10 +71,16 @@ impl Settings {
         texts.collect::<Result<_, _>>().map(Some)
     }
 
-    /// Takes a list of globs.
+    /// Takes a list of globs for names or values.
     pub fn globs(&mut self, name: &'static str) -> Result<Option<Globs>, String> {
         let Some(texts) = self.texts(name)? else { return Ok(None) };
         Globs::new(texts).map(Some).map_err(|error| format!("{}.{name}: {error}", self.path))
+    }
+
+    /// Takes a list of globs for full names of projects.
+    pub fn project_globs(&mut self, name: &'static str) -> Result<Option<ProjectGlobs>, String> {
+        let Some(texts) = self.texts(name)? else { return Ok(None) };
+        ProjectGlobs::new(texts).map(Some).map_err(|error| format!("{}.{name}: {error}", self.path))
     }
 
     /// Takes one of the words in `choices`, and returns what stands beside it there.

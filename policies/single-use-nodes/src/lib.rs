@@ -14,7 +14,7 @@ mod message;
 
 use alloc::{format, string::String, vec::Vec};
 
-use layshaft_policy_sdk::{Globs, quoted};
+use layshaft_policy_sdk::{Globs, ProjectGlobs, quoted};
 
 use message::Message;
 
@@ -29,7 +29,7 @@ pub struct Settings {
 /// When a node is kept for a person.
 #[derive(Debug)]
 struct Hold {
-    projects: Globs,
+    projects: ProjectGlobs,
     results: Vec<BuildResult>,
     message: Message,
 }
@@ -111,7 +111,7 @@ impl Settings {
 
 impl Hold {
     fn read(mut settings: layshaft_policy_sdk::Settings) -> Result<Self, String> {
-        let projects = settings.globs("projects")?.unwrap_or_default();
+        let projects = settings.project_globs("projects")?.unwrap_or_default();
         if projects.is_empty() {
             return Err(format!("{} names no projects: write projects = [\"PATTERN\"]", settings.path()));
         }

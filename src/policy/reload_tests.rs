@@ -54,6 +54,10 @@ fn better() -> Vec<u8> {
     Guest::new("better").matching(&vetoes()).build()
 }
 
+/// Abstains the first time and offers no name at all from then on.
+const FORGETFUL: &str = "(i32.store (i32.const 0x4100) (i32.load (i32.const 0x4000))) \
+                         (i32.store (i32.const 0x4000) (i32.const 1)) (i32.const 0x4100)";
+
 #[track_caller]
 fn check(policies: &Policies, expected: &[(&str, SlotState, Option<&[u8]>)]) {
     let list = policies.list();
@@ -95,6 +99,7 @@ async fn a_broken_replacement_keeps_the_last_good_version() {
         (better()[..300].to_vec(), Gate::Interface),
         (Guest::new("x").naming(&named(&["white space"])).build(), Gate::Laws),
         (Guest::new("x").function("naming", "names", LOOP).build(), Gate::Laws),
+        (Guest::new("x").function("naming", "names", FORGETFUL).build(), Gate::Laws),
         (Guest::new("x").matching(&vetoes()).refusing_settings("missing key 'roots'").build(), Gate::Settings),
     ];
     for (module, gate) in broken {

@@ -218,6 +218,24 @@ async fn after_a_restart_a_broken_file_still_has_its_last_good_version() {
 }
 
 #[tokio::test]
+async fn a_last_good_version_that_is_of_no_use_is_not_forgotten() {
+    let site = Site::new();
+    site.put("10-a.wasm", good());
+    drop(site.open());
+    let kept = site.root.path().join(format!("state/modules/{}.wasm", Digest::of(&good())));
+    fs::write(&kept, "spoilt").unwrap();
+    site.put("10-a.wasm", &better()[..300]);
+    let policies = site.open();
+    check(&policies, &[("a", SlotState::Refused, None)]);
+    assert!(is_blocked(&policies, "lint"));
+    fs::write(&kept, good()).unwrap();
+    let report = policies.reload().await;
+    assert_eq!(report.changed[0].kind, ChangeKind::Added);
+    check(&policies, &[("a", SlotState::LastGood, Some(&good()))]);
+    assert!(!is_blocked(&policies, "lint"));
+}
+
+#[tokio::test]
 async fn a_required_policy_that_is_broken_from_the_start_blocks_what_it_is_bound_to() {
     let mut site = Site::new();
     site.put("10-a.wasm", b"\0asm");

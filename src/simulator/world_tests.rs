@@ -227,7 +227,7 @@ fn a_pipeline_goes_on_where_it_was_after_a_restart() {
     scene.world.restart();
     scene.build("lint");
     scene.check(expect![[r"
-        queue 3 lint buildable: Waiting for next available executor
+        queue 4 lint buildable: Waiting for next available executor
         Built-In Node runs flow #1
         a runs part of flow #1
     "]]);

@@ -36,7 +36,7 @@ pub(super) fn route(world: &mut World, request: &Request, path: &[&str]) -> Rout
 fn one(world: &mut World, request: &Request, name: &str, path: &[&str]) -> Routed {
     let Some(node) = world.nodes.get(name) else { return Ok(Answer::not_found()) };
     match path {
-        [] => Ok(Answer::page(200, name)),
+        [] | ["log"] => Ok(Answer::page(200, name)),
         ["api", "json"] => request.json(|wanted| view(world, request).computer(node, wanted)),
         ["toggleOffline"] => {
             let (marked, permission) = match node.mark {

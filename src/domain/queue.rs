@@ -19,8 +19,10 @@ impl fmt::Display for QueueItemId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueItem {
     pub id: QueueItemId,
-    /// None for parts of pipelines on old controllers.
+    /// None for parts of pipelines, whose builds have started already, and for cells of a matrix.
     pub project: Option<ProjectName>,
+    /// For a part of a pipeline: its build. Old controllers do not tell.
+    pub part_of: Option<BuildId>,
     pub state: QueueState,
     /// Milliseconds since the epoch, by the controller's clock.
     pub since_ms: u64,

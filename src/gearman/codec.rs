@@ -29,6 +29,8 @@ pub enum CodecError {
     TooLong { length: u64, limit: usize },
     #[error("{kind} has {found} of its {expected} arguments")]
     MissingArguments { kind: &'static str, expected: usize, found: usize },
+    #[error("{argument} of {kind} holds a NUL, which would end it early")]
+    NulInArgument { kind: &'static str, argument: &'static str },
     #[error("line of text is longer than {MAX_LINE} bytes")]
     LineTooLong,
 }
@@ -150,6 +152,12 @@ impl Encoder<&Packet> for Codec {
 
     fn encode(&mut self, packet: &Packet, target: &mut BytesMut) -> Result<(), CodecError> {
         let arguments = packet.arguments();
+        let before_last = arguments.iter().zip(packet.kind.arguments()).take(arguments.len().saturating_sub(1));
+        for (argument, name) in before_last {
+            if argument.contains(&0) {
+                return Err(CodecError::NulInArgument { kind: packet.kind.name(), argument: name });
+            }
+        }
         let separators = arguments.len().saturating_sub(1);
         let length = separators + arguments.iter().map(Bytes::len).sum::<usize>();
         let Ok(wire_length) = u32::try_from(length) else {
@@ -180,8 +188,15 @@ fn split(kind: Kind, mut body: Bytes) -> Result<Vec<Bytes>, CodecError> {
         arguments.push(body.split_to(end));
         body.advance(1);
     }
-    if expected > 0 {
+    if let Some(&last) = kind.arguments().last() {
+        // gearmand ends the handle of some WORK_FAILs with a NUL; only data may hold one.
+        if !matches!(last, "data" | "payload") && body.last() == Some(&0) {
+            body.truncate(body.len() - 1);
+        }
         arguments.push(body);
     }
     Ok(arguments)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,20 @@
 //!
 //! A room by itself: it uses nothing else of this program, and a reader of it alone should learn the protocol.
 
+pub mod admin;
+mod backoff;
+pub mod client;
 pub mod codec;
+pub mod connection;
+mod dial;
 pub mod packet;
+pub mod priority;
+mod pulse;
+pub mod server;
+pub mod session;
+#[cfg(test)]
+mod testing;
+pub mod worker;
 
 pub use packet::{Kind, Magic, Packet};
+pub use priority::Priority;

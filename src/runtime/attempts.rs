@@ -10,8 +10,9 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::classic;
 use crate::domain::{BuildId, ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
-use crate::gearman;
+use crate::gearman::worker::Report;
 use crate::journal::{AttemptId, AttemptKey};
 
 use super::identity::ConnectionId;
@@ -72,8 +73,7 @@ pub(super) struct Progress {
 #[derive(Clone, Debug)]
 pub(super) struct Started {
     pub(super) data: Bytes,
-    pub(super) numerator: i32,
-    pub(super) denominator: i32,
+    pub(super) status: classic::report::Progress,
 }
 
 /// How a job ends.
@@ -88,11 +88,11 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// Returns the terminal packet; none hands the job back.
-    pub(super) fn report(&self) -> Option<gearman::Report> {
+    pub(super) fn report(&self) -> Option<Report> {
         match self {
-            Self::Complete(data) => Some(gearman::Report::Complete(data.clone())),
-            Self::Fail => Some(gearman::Report::Fail),
-            Self::Exception(text) => Some(gearman::Report::Exception(text.clone())),
+            Self::Complete(data) => Some(Report::Complete(data.clone())),
+            Self::Fail => Some(Report::Fail),
+            Self::Exception(text) => Some(Report::Exception(text.clone())),
             Self::HandBack => None,
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use crate::domain::{ControllerName, FunctionName};
-use crate::gearman::admin::{Admin, ServerKind};
+use crate::gearman::admin::{self, Admin, ServerKind};
 
 use super::reconciler::Clearances;
 
@@ -22,10 +22,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 pub(super) async fn server_kind(server: &str) -> ServerKind {
     let mut was_silent = false;
     loop {
-        match Admin::connect(server).await {
-            Ok(mut admin) => match admin.server_kind().await {
+        match Admin::connect(server, admin::Config::default()).await {
+            Ok(admin) => match admin.server_kind().await {
                 Ok(kind) => {
-                    info!(server, kind = %kind, "reached the gearman server");
+                    info!(server, ?kind, "reached the gearman server");
                     return kind;
                 }
                 Err(error) => warn!(server, %error, "the gearman server does not answer; trying again"),
@@ -74,12 +74,8 @@ pub(super) async fn clear(
     }
 }
 
-async fn served_functions(server: &str) -> Result<BTreeSet<String>, crate::gearman::admin::Error> {
-    let mut admin = Admin::connect(server).await?;
+async fn served_functions(server: &str) -> Result<BTreeSet<String>, admin::Error> {
+    let mut admin = Admin::connect(server, admin::Config::default()).await?;
     let workers = admin.workers().await?;
-    Ok(workers
-        .into_iter()
-        .flat_map(|worker| worker.functions)
-        .map(|function| String::from_utf8_lossy(&function).into_owned())
-        .collect())
+    Ok(workers.into_iter().flat_map(|worker| worker.functions).collect())
 }

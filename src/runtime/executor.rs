@@ -11,12 +11,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::domain::{FunctionName, NodeName};
-use crate::gearman::{self, Report, Worker, worker};
+use crate::gearman::worker::{self, Report, Worker};
 use crate::journal::AttemptKey;
 
 use super::attempts::{Attempt, NewAttempt, Outcome, Progress};
 use super::build;
-use super::identity::{ConnectionId, Role};
+use super::identity::ConnectionId;
+use super::management;
 use super::site::Site;
 use super::table::Row;
 
@@ -40,7 +41,10 @@ pub(super) enum Happened {
         error: String,
     },
     JobStarted(FunctionName),
-    JobEnded,
+    /// It may grab the next one if it is still leased.
+    JobEnded {
+        leased: bool,
+    },
     /// The server has a job, and there is no lease to take it with.
     Woken,
     Closed,
@@ -56,9 +60,17 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: Events,
 ) {
-    let worker_id = String::from_utf8_lossy(&config.client_id).into_owned();
-    let mut executor =
-        Executor { site, id, worker_id, worker: Worker::new(config), meanings: Arc::default(), running: None, events };
+    let worker_id = config.client_id.clone();
+    let mut executor = Executor {
+        site,
+        id,
+        worker_id,
+        worker: Worker::new(config),
+        meanings: Arc::default(),
+        running: None,
+        undelivered: None,
+        events,
+    };
     loop {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
@@ -67,11 +79,11 @@ pub(super) async fn run(
                 None | Some(Command::Close) => break,
                 Some(command) => executor.obey(command),
             },
-            () = progressed(&mut executor.running) => executor.pass_on().await,
+            () = progressed(&mut executor.running) => executor.pass_on(),
         }
     }
     executor.tell(Happened::Closed);
-    executor.worker.close().await;
+    management::close(executor.worker, &executor.id).await;
 }
 
 struct Executor {
@@ -82,6 +94,8 @@ struct Executor {
     /// What each function means here.
     meanings: Arc<Row>,
     running: Option<Running>,
+    /// The attempt whose terminal packet has not left yet.
+    undelivered: Option<Arc<Attempt>>,
     events: Events,
 }
 
@@ -110,11 +124,11 @@ impl Executor {
         match command {
             Command::Offer(functions, meanings) => {
                 self.meanings = meanings;
-                self.worker
-                    .offer(functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes())).collect());
+                let names = functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes()));
+                self.worker.offer(names.collect::<BTreeSet<Bytes>>());
             }
             Command::Grant => self.worker.grant(),
-            Command::Revoke => self.worker.revoke(),
+            Command::Revoke => self.revoke(),
             Command::Wake => self.worker.wake(),
             Command::Close => {}
         }
@@ -124,15 +138,19 @@ impl Executor {
         match event {
             worker::Event::Connected => self.tell(Happened::Connected),
             worker::Event::Woken => self.tell(Happened::Woken),
-            worker::Event::Refused { code, text } => {
+            // What becomes of a grab shows as a job, or not at all.
+            worker::Event::Revoked => {}
+            worker::Event::Delivered { handle } => self.delivered(&handle),
+            worker::Event::Refused { code, text, .. } => {
                 warn!(connection = %self.id, code = %code, text = %text, "gearman server refused a packet");
             }
             worker::Event::Disconnected { error, .. } => {
+                self.undelivered = None;
                 if let Some(running) = self.running.take() {
                     info!(connection = %self.id, function = %running.attempt.function, "connection lost in mid-build; the build goes on");
                     running.attempt.update(|progress| progress.connection = None);
                     self.release_if_over(&running.attempt);
-                    self.tell(Happened::JobEnded);
+                    self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
                 }
                 self.tell(Happened::Disconnected { error });
             }
@@ -140,7 +158,7 @@ impl Executor {
         }
     }
 
-    fn take(&mut self, job: gearman::Job) {
+    fn take(&mut self, job: worker::Job) {
         let Ok(function) = FunctionName::new(String::from_utf8_lossy(&job.function)) else {
             self.worker.report(Report::Fail);
             return;
@@ -160,7 +178,7 @@ impl Executor {
             Some(_) => {
                 // The server gave one job to two connections; the one that has it keeps it.
                 debug!(connection = %self.id, %function, "declined a job that another connection runs");
-                self.worker.hand_back();
+                drop(self.worker.hand_back());
                 self.tell(Happened::Disconnected { error: "declined a job that is running already".to_owned() });
                 return;
             }
@@ -182,12 +200,6 @@ impl Executor {
     fn begin(&self, key: AttemptKey, function: &FunctionName, payload: Bytes) -> Option<Arc<Attempt>> {
         let offer = self.meanings.get(function)?;
         let node = self.id.node().cloned().unwrap_or(NodeName::BuiltIn);
-        let is_pipeline = {
-            let view = self.site.view.borrow();
-            let controller = view.snapshot.controllers.get(&self.id.controller);
-            let project = controller.and_then(|controller| controller.project(&offer.project));
-            project.is_some_and(|project| project.kind == crate::domain::ProjectKind::Pipeline)
-        };
         let attempt = self.site.attempts.begin(NewAttempt {
             key,
             function: function.clone(),
@@ -196,7 +208,7 @@ impl Executor {
             offered_as: offer.function.project.clone(),
             worker: self.worker_id.clone(),
             grabbed_for: node.clone(),
-            holds_executor: !is_pipeline && !matches!(self.id.role, Role::Pipeline { .. }),
+            holds_executor: !offer.is_pipeline,
             progress: Progress { connection: Some(self.id.clone()), node: Some(node), ..Progress::default() },
         });
         info!(connection = %self.id, %function, "took a job");
@@ -205,38 +217,58 @@ impl Executor {
     }
 
     /// Passes on what the build has reported since the last time.
-    async fn pass_on(&mut self) {
+    fn pass_on(&mut self) {
         let Some(running) = &mut self.running else { return };
         let progress = running.progress.borrow_and_update().clone();
         if let Some(started) = progress.started.as_ref().filter(|_| !running.start_reported) {
             running.start_reported = true;
             // Data before status: Zuul takes the number from the first packet that it sees.
             self.worker.report(Report::Data(started.data.clone()));
-            self.worker.report(Report::Status {
-                numerator: started.numerator.into(),
-                denominator: started.denominator.into(),
-            });
+            let status = started.status;
+            self.worker
+                .report(Report::Status { numerator: status.numerator.into(), denominator: status.denominator.into() });
         }
         let Some(outcome) = progress.outcome else { return };
         let attempt = Arc::clone(&running.attempt);
         self.running = None;
         let node_taken = self.site.offline_marks.holds(&self.id.controller, self.id.node());
         if node_taken || progress.node.as_ref() != self.id.node() {
-            self.worker.revoke();
+            self.revoke();
         }
         match outcome.report() {
             Some(report) => {
                 self.worker.report(report);
-                if let Some(journal) = progress.journal
-                    && let Err(error) = self.site.journal.delivered(journal).await
-                {
-                    warn!(%error, "failed to journal a delivery");
-                }
+                self.undelivered = Some(Arc::clone(&attempt));
             }
-            None => self.worker.hand_back(),
+            None => {
+                // It might get the same job again at once; the plan says when it may grab.
+                self.revoke();
+                drop(self.worker.hand_back());
+                self.site.attempts.end(&attempt);
+            }
         }
+        attempt.update(|progress| progress.connection = None);
+        self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
+    }
+
+    fn revoke(&mut self) {
+        // A grab under way may still bring a job; it is run then, lease or not.
+        let _revocation = self.worker.revoke();
+    }
+
+    /// The terminal packet has left: the attempt is over. Without this it stays, and its result is delivered when the
+    /// server hands the job out again.
+    fn delivered(&mut self, handle: &[u8]) {
+        let Some(attempt) = self.undelivered.take_if(|attempt| attempt.key.handle == handle) else { return };
         self.site.attempts.end(&attempt);
-        self.tell(Happened::JobEnded);
+        let Some(journal) = attempt.progress.borrow().journal else { return };
+        let site = Arc::clone(&self.site);
+        // A result may be delivered twice, never not at all: nobody waits for this.
+        tokio::spawn(async move {
+            if let Err(error) = site.journal.delivered(journal).await {
+                warn!(%error, "failed to journal a delivery");
+            }
+        });
     }
 
     /// Forgets an attempt that ended while its connection was being lost, unless its result may still be delivered.

@@ -8,15 +8,15 @@ use crate::domain::{ControllerName, NodeName};
 
 /// One connection to the Gearman server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ConnectionId {
-    pub controller: ControllerName,
-    pub role: Role,
+pub(super) struct ConnectionId {
+    pub(super) controller: ControllerName,
+    pub(super) role: Role,
 }
 
 /// What a connection stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Role {
+pub(super) enum Role {
     /// Stop and set_description, one per controller.
     Manager,
     /// An executor of a node; relief connections have indices beyond the node's executors.
@@ -26,20 +26,20 @@ pub enum Role {
 }
 
 impl ConnectionId {
-    pub fn manager(controller: &ControllerName) -> Self {
+    pub(super) fn manager(controller: &ControllerName) -> Self {
         Self { controller: controller.clone(), role: Role::Manager }
     }
 
-    pub fn executor(controller: &ControllerName, node: &NodeName, index: u32) -> Self {
+    pub(super) fn executor(controller: &ControllerName, node: &NodeName, index: u32) -> Self {
         Self { controller: controller.clone(), role: Role::Executor { node: node.clone(), index } }
     }
 
-    pub fn pipeline(controller: &ControllerName, index: u32) -> Self {
+    pub(super) fn pipeline(controller: &ControllerName, index: u32) -> Self {
         Self { controller: controller.clone(), role: Role::Pipeline { index } }
     }
 
     /// Returns the node whose functions it offers; none for a manager.
-    pub fn node(&self) -> Option<&NodeName> {
+    pub(super) fn node(&self) -> Option<&NodeName> {
         match &self.role {
             Role::Manager => None,
             Role::Executor { node, .. } => Some(node),
@@ -49,7 +49,7 @@ impl ConnectionId {
 
     /// Returns the client id that the plugin would use: `HOST_manager`, `NODE_exec-I`, `HOST_exec-I` for the built-in
     /// node.
-    pub fn client_id(&self, host: &str) -> String {
+    pub(super) fn client_id(&self, host: &str) -> String {
         match &self.role {
             Role::Manager => format!("{host}_manager"),
             Role::Executor { node: NodeName::BuiltIn, index } => format!("{host}_exec-{index}"),

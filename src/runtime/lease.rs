@@ -9,7 +9,7 @@ use crate::domain::{BuildId, Node, NodeName, QueueItemId};
 
 /// What is known of the builds of ours on one controller.
 #[derive(Debug, Default)]
-pub struct OurBuilds {
+pub(super) struct OurBuilds {
     /// Every build of ours that the snapshot may show: live, or ended after it was taken.
     known: Vec<Known>,
     /// How many executors of each node our live builds hold or are promised.
@@ -24,7 +24,7 @@ struct Known {
 
 impl OurBuilds {
     /// Counts a build that has not ended. A pipeline holds no executor by itself.
-    pub fn add_live(
+    pub(super) fn add_live(
         &mut self,
         node: &NodeName,
         holds_executor: bool,
@@ -38,12 +38,12 @@ impl OurBuilds {
     }
 
     /// Notes a build that ended after the snapshot was asked for.
-    pub fn add_ended(&mut self, build: BuildId) {
+    pub(super) fn add_ended(&mut self, build: BuildId) {
         self.known.push(Known { build: Some(build), queue_item: None });
     }
 
     /// Returns how many more builds the node could start.
-    pub fn idle(&self, node: &Node) -> u32 {
+    pub(super) fn idle(&self, node: &Node) -> u32 {
         if !node.is_online() {
             return 0;
         }

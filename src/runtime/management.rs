@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::classic::management::{self as request, DescriptionRequest, StopRequest};
+use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError};
 use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
-use crate::gearman::{self, Report, Worker, worker};
+use crate::gearman::worker::{self, Report, Worker};
 
 use super::executor::{Command, Events, Happened};
 use super::identity::ConnectionId;
@@ -28,7 +28,7 @@ pub(super) async fn run(
     let host = &controller.host;
     let functions = [FunctionName::stop(host), FunctionName::set_description(host)];
     let names = functions.into_iter().flatten().map(|name| Bytes::from(name.to_string()));
-    worker.offer(names.collect::<BTreeSet<_>>());
+    worker.offer(names.collect::<BTreeSet<Bytes>>());
     worker.grant();
     let (answered, mut answers) = mpsc::unbounded_channel();
     loop {
@@ -37,8 +37,8 @@ pub(super) async fn run(
             event = worker.event() => match event {
                 worker::Event::Connected => tell(&events, &id, Happened::Connected),
                 worker::Event::Disconnected { error, .. } => tell(&events, &id, Happened::Disconnected { error }),
-                worker::Event::Refused { code, text } => warn!(connection = %id, code = %code, text = %text, "gearman server refused a packet"),
-                worker::Event::Woken => {}
+                worker::Event::Refused { code, text, .. } => warn!(connection = %id, code = %code, text = %text, "gearman server refused a packet"),
+                worker::Event::Woken | worker::Event::Revoked | worker::Event::Delivered { .. } => {}
                 worker::Event::Assigned(job) => {
                     let (site, controller, answered) = (Arc::clone(&site), id.controller.clone(), answered.clone());
                     tokio::spawn(async move {
@@ -49,7 +49,7 @@ pub(super) async fn run(
             },
             Some((handle, report)) = answers.recv() => {
                 // The job may have been lost with its connection meanwhile.
-                if worker.running().is_some_and(|job| job.handle == handle) {
+                if worker.job().is_some_and(|job| job.handle == handle) {
                     worker.report(report);
                 }
             }
@@ -57,7 +57,14 @@ pub(super) async fn run(
         }
     }
     tell(&events, &id, Happened::Closed);
-    worker.close().await;
+    close(worker, &id).await;
+}
+
+/// Says goodbye to the server.
+pub(super) async fn close(worker: Worker, id: &ConnectionId) {
+    if let Err(error) = worker.close().await {
+        tracing::debug!(connection = %id, %error, "connection to the gearman server did not end in order");
+    }
 }
 
 fn tell(events: &Events, id: &ConnectionId, happened: Happened) {
@@ -65,16 +72,16 @@ fn tell(events: &Events, id: &ConnectionId, happened: Happened) {
     let _unheard = events.send((id.clone(), happened));
 }
 
-async fn answer(site: &Site, name: &ControllerName, job: &gearman::Job) -> Report {
+async fn answer(site: &Site, name: &ControllerName, job: &worker::Job) -> Report {
     let exception = |text: String| Report::Exception(Bytes::from(text));
     let Some(controller) = site.controller(name) else { return Report::Fail };
     let function = FunctionName::new(String::from_utf8_lossy(&job.function)).ok().and_then(|name| name.function());
     let answered = match function {
-        Some(Function::Stop { .. }) => match request::stop(&job.payload) {
+        Some(Function::Stop { .. }) => match request::read_stop(&job.payload) {
             Ok(request) => stop(site, name, &controller, &request).await,
             Err(error) => Err(error.to_string()),
         },
-        Some(Function::SetDescription { .. }) => match request::set_description(&job.payload) {
+        Some(Function::SetDescription { .. }) => match request::read_set_description(&job.payload) {
             Ok(request) => describe(site, name, &controller, &request).await,
             Err(error) => Err(error.to_string()),
         },
@@ -87,10 +94,10 @@ async fn stop(
     site: &Site,
     name: &ControllerName,
     controller: &Controller,
-    request: &StopRequest,
+    request: &BuildReference,
 ) -> Result<Report, String> {
-    let unknown = || format!("Cannot find build {}: {}", request.name, request.number);
-    let id = resolve(site, name, &request.name, request.number)?.ok_or_else(unknown)?;
+    let unknown = || ManagementError::NoBuildToStop(request.clone()).to_string();
+    let id = resolve(site, name, request)?.ok_or_else(unknown)?;
     let build = controller.client.build(&id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
     let build = build.ok_or_else(unknown)?;
     let attempt = site
@@ -117,19 +124,21 @@ async fn describe(
     controller: &Controller,
     request: &DescriptionRequest,
 ) -> Result<Report, String> {
-    let id = resolve(site, name, &request.name, request.number)?
-        .ok_or_else(|| format!("Cannot find build number {}", request.number))?;
+    let unknown = || ManagementError::NoBuildToDescribe { number: request.build.number }.to_string();
+    let id = resolve(site, name, &request.build)?.ok_or_else(unknown)?;
     let text = request.html_description.as_deref();
     match controller.client.set_description(&id, text.unwrap_or_default()).await {
-        Ok(()) => Ok(Report::Complete(Bytes::from(request::described(request.number, text)))),
-        Err(crate::jenkins::Error::NotFound { .. }) => Err(format!("Cannot find build number {}", request.number)),
-        Err(error) => Err(format!("Unable to set description for {}: {}: {error}", request.name, request.number)),
+        Ok(()) => Ok(Report::Complete(Bytes::from(request::description_reply(request)))),
+        Err(crate::jenkins::Error::NotFound { .. }) => Err(unknown()),
+        Err(error) => Err(format!("{}: {error}", ManagementError::CannotSaveDescription(request.build.clone()))),
     }
 }
 
 /// Finds the build that a client means: by the name under which it was submitted, by a name offered on that
 /// controller, by full name, by short name where only one project has it. None where no project has the name.
-fn resolve(site: &Site, controller: &ControllerName, name: &str, number: u64) -> Result<Option<BuildId>, String> {
+fn resolve(site: &Site, controller: &ControllerName, wanted: &BuildReference) -> Result<Option<BuildId>, String> {
+    let name = wanted.name.as_str();
+    let Ok(number) = u64::try_from(wanted.number) else { return Ok(None) };
     let submitted = site.attempts.live().into_iter().find_map(|attempt| {
         let progress = attempt.progress.borrow();
         let build = progress.build.as_ref()?;

@@ -29,17 +29,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::domain::{ControllerName, FunctionName, ProjectKind};
+use crate::domain::{BuildId, ControllerName, Function, FunctionName};
 use crate::gearman::admin::ServerKind;
 use crate::gearman::worker;
 use crate::jenkins;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, TerminalKind};
 use crate::policy::{self, Policies};
 
 use attempts::{NewAttempt, Outcome, Progress};
@@ -76,7 +76,8 @@ pub struct ControllerParts {
     /// Offers builds; otherwise it is only managed.
     pub serve: bool,
     pub client: jenkins::Client,
-    pub poll: jenkins::PollConfig,
+    /// Where the controller is, and how often it is asked.
+    pub jenkins: jenkins::Config,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +187,7 @@ impl Runtime {
         self.cleared.send_modify(|cleared| cleared.retain(|name, _| is_known(name)));
         self.site.reconfigure(config, fresh);
         for controller in before.values() {
-            controller.watcher.stop();
+            controller.stop.cancel();
         }
         tokio::spawn(clearance::clear(self.site.server.clone(), hosts, self.cleared.clone()));
         self.requests.send(Request::Reconfigured).map_err(|_| Error::Stopped)
@@ -217,7 +218,7 @@ async fn serve(
     hosts: BTreeMap<ControllerName, String>,
     known: Vec<journal::Attempt>,
     cleared: watch::Sender<reconciler::Clearances>,
-    mut inbox: Inbox,
+    inbox: Inbox,
     stop: CancellationToken,
 ) {
     let kind = match kind {
@@ -227,45 +228,51 @@ async fn serve(
             () = stop.cancelled() => return,
         },
     };
-    worker.heartbeat = kind.answers_echo().then_some(HEARTBEAT);
+    worker.heartbeat = matches!(kind, ServerKind::Gearmand { .. }).then_some(HEARTBEAT);
     tokio::spawn(clearance::clear(site.server.clone(), hosts, cleared.clone()));
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());
-    resume(&site, known, &mut inbox);
+    resume(&site, known);
     reconciler.run(inbox, happened, stop).await;
 }
 
 /// Takes up what an earlier life of this daemon had begun.
-fn resume(site: &Arc<Site>, known: Vec<journal::Attempt>, _inbox: &mut Inbox) {
+fn resume(site: &Arc<Site>, known: Vec<journal::Attempt>) {
     for known in known {
-        let Ok(function) = FunctionName::new(known.key.function.clone()) else { continue };
-        let terminal = known.terminal.clone().map(|terminal| match terminal {
-            journal::Terminal::Complete(data) => Outcome::Complete(data.into()),
-            journal::Terminal::Exception(text) => Outcome::Exception(text.into()),
-            journal::Terminal::Fail => Outcome::Fail,
+        let Ok(function) = FunctionName::new(known.intent.key.function.clone()) else { continue };
+        let outcome = known.ending.as_ref().map(|ending| match ending.terminal.kind {
+            TerminalKind::Complete => Outcome::Complete(ending.terminal.payload.clone().into()),
+            TerminalKind::Exception => Outcome::Exception(ending.terminal.payload.clone().into()),
+            TerminalKind::Fail => Outcome::Fail,
         });
-        let over = terminal.is_some();
+        let offered_as = match function.function() {
+            Some(Function::Build(build)) => build.project,
+            _ => known.intent.project.short().to_owned(),
+        };
+        let build = known.build.clone();
+        let node = build.as_ref().and_then(|build| build.node.clone()).unwrap_or_else(|| known.intent.node.clone());
+        let is_over = outcome.is_some();
         let attempt = site.attempts.begin(NewAttempt {
-            key: known.key.clone(),
+            key: known.intent.key.clone(),
             function,
-            controller: known.controller.clone(),
-            project: known.project.clone(),
-            offered_as: known.offered_as.clone(),
-            worker: known.worker.clone(),
-            grabbed_for: known.node.clone(),
+            controller: known.intent.controller.clone(),
+            project: known.intent.project.clone(),
+            offered_as,
+            worker: known.intent.worker.clone(),
+            grabbed_for: known.intent.node.clone(),
             holds_executor: true,
             progress: Progress {
                 journal: Some(known.id),
                 connection: None,
-                node: Some(known.real_node.clone().unwrap_or_else(|| known.node.clone())),
-                marked: known.marker.is_some(),
+                node: Some(node),
+                marked: known.intent.marker.is_some(),
                 queue_item: known.queue_item,
-                build: None,
+                build: build.map(|build| BuildId { project: known.intent.project.clone(), number: build.number }),
                 started: None,
                 stopping: false,
-                outcome: terminal,
+                outcome,
             },
         });
-        if !over {
+        if !is_over {
             info!(function = %attempt.function, controller = %attempt.controller, "taking up an attempt of an earlier run");
             let task = build::resume(Arc::clone(site), Arc::clone(&attempt), known);
             executor::spawn_build(task, &attempt);
@@ -280,7 +287,8 @@ fn spawn_pollers(
 ) -> site::Controllers {
     let mut spawned = BTreeMap::new();
     for parts in controllers {
-        let watcher = jenkins::Poller::spawn(parts.client.clone(), parts.poll, stop.child_token());
+        let stop = stop.child_token();
+        let watcher = jenkins::Poller::spawn(parts.client.clone(), &parts.jenkins, &stop, &TaskTracker::new());
         let mut published = watcher.picture();
         let pictures = Arc::clone(pictures);
         tokio::spawn(async move {
@@ -290,8 +298,14 @@ fn spawn_pollers(
             }
         });
         let for_policies = policy::Controller { name: parts.name.clone(), tags: parts.tags };
-        let controller =
-            site::Controller { host: parts.host, serve: parts.serve, client: parts.client, watcher, for_policies };
+        let controller = site::Controller {
+            host: parts.host,
+            serve: parts.serve,
+            client: parts.client,
+            watcher,
+            for_policies,
+            stop,
+        };
         spawned.insert(parts.name, Arc::new(controller));
     }
     spawned

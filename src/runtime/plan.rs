@@ -14,7 +14,7 @@ use super::table::{FunctionTable, Row};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     Open(ConnectionId),
     /// Ends the connection; it has no job.
     Close(ConnectionId),
@@ -27,44 +27,44 @@ pub enum Step {
 
 /// Everything a plan is made from.
 #[derive(Debug)]
-pub struct World<'a> {
-    pub snapshot: &'a Snapshot,
-    pub table: &'a FunctionTable,
-    pub connections: &'a BTreeMap<ConnectionId, Connection>,
-    pub attempts: &'a [Attempt],
+pub(super) struct World<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) table: &'a FunctionTable,
+    pub(super) connections: &'a BTreeMap<ConnectionId, Connection>,
+    pub(super) attempts: &'a [Attempt],
     /// Builds of ours that ended after the snapshot of their controller was asked for.
-    pub ended: &'a [(ControllerName, BuildId)],
+    pub(super) ended: &'a [(ControllerName, BuildId)],
     /// Projects whose functions are withheld on a node for a while, after jobs were handed back from there.
-    pub withheld: &'a BTreeSet<(ControllerName, NodeName, ProjectName)>,
+    pub(super) withheld: &'a BTreeSet<(ControllerName, NodeName, ProjectName)>,
     /// No new jobs: paused, draining, or not every controller was looked at yet.
-    pub grabbing: bool,
-    pub pipeline_slots: PipelineSlots,
+    pub(super) grabbing: bool,
+    pub(super) pipeline_slots: PipelineSlots,
 }
 
 /// A connection as the reconciler knows it.
 #[derive(Clone, Debug, Default)]
-pub struct Connection {
-    pub offered: BTreeSet<FunctionName>,
-    pub leased: bool,
+pub(super) struct Connection {
+    pub(super) offered: BTreeSet<FunctionName>,
+    pub(super) leased: bool,
     /// The function of the job that runs on it.
-    pub job: Option<FunctionName>,
+    pub(super) job: Option<FunctionName>,
 }
 
 /// A build of ours that has not ended, wherever its job's connection is now.
 #[derive(Clone, Debug)]
-pub struct Attempt {
-    pub controller: ControllerName,
-    pub project: ProjectName,
+pub(super) struct Attempt {
+    pub(super) controller: ControllerName,
+    pub(super) project: ProjectName,
     /// The connection that runs its job; none if that was lost.
-    pub connection: Option<ConnectionId>,
+    pub(super) connection: Option<ConnectionId>,
     /// The node that it is promised, and then the node on which it really runs; none while a running build shows on
     /// no node.
-    pub node: Option<NodeName>,
-    pub holds_executor: bool,
-    pub build: Option<BuildId>,
-    pub queue_item: Option<QueueItemId>,
+    pub(super) node: Option<NodeName>,
+    pub(super) holds_executor: bool,
+    pub(super) build: Option<BuildId>,
+    pub(super) queue_item: Option<QueueItemId>,
     /// Tied to its build by a marker, so that Jenkins cannot merge it with another.
-    pub marked: bool,
+    pub(super) marked: bool,
 }
 
 /// How many connections for pipelines a controller without built-in executors gets.
@@ -77,7 +77,7 @@ pub enum PipelineSlots {
 }
 
 /// Makes the plan. Steps of one connection stand in the order in which they must be taken.
-pub fn plan(world: &World<'_>) -> Vec<Step> {
+pub(super) fn plan(world: &World<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut wanted = BTreeSet::new();
     for (name, controller) in &world.snapshot.controllers {
@@ -114,9 +114,13 @@ fn plan_controller(
     let no_builtin_executors = controller.node(&NodeName::BuiltIn).is_none_or(|node| node.executor_count == 0);
     if no_builtin_executors {
         let idle: u32 = controller.nodes.iter().map(|node| ours.idle(node)).sum();
-        let ids = pipeline_connections(world, name, idle);
-        let row = world.table.row(name, &NodeName::BuiltIn);
-        plan_pool(world, &ids, row, controller, idle, &held_back, steps);
+        let pipelines = pipelines(world.table.row(name, &NodeName::BuiltIn));
+        let ids = if pipelines.is_empty() { Vec::new() } else { pipeline_connections(world, name, idle) };
+        let slots = match world.pipeline_slots {
+            PipelineSlots::Auto => idle,
+            PipelineSlots::Fixed(slots) => slots,
+        };
+        plan_pool(world, &ids, Some(&pipelines), controller, slots, &held_back, steps);
         wanted.extend(ids);
     }
     // A node that is gone keeps the connection of its running job, but offers nothing more.
@@ -236,6 +240,12 @@ fn connections_of_node(world: &World<'_>, controller: &ControllerName, node: &No
     ids
 }
 
+/// Returns what a slot without an executor can serve.
+fn pipelines(row: Option<&Row>) -> Row {
+    let offers = row.into_iter().flatten().filter(|(_, offer)| offer.is_pipeline);
+    offers.map(|(function, offer)| (function.clone(), offer.clone())).collect()
+}
+
 fn pipeline_connections(world: &World<'_>, controller: &ControllerName, idle: u32) -> Vec<ConnectionId> {
     let is_slot = |id: &ConnectionId| id.controller == *controller && matches!(id.role, Role::Pipeline { .. });
     let busy: Vec<ConnectionId> = world
@@ -244,9 +254,7 @@ fn pipeline_connections(world: &World<'_>, controller: &ControllerName, idle: u3
         .filter(|(id, connection)| is_slot(id) && connection.job.is_some())
         .map(|(id, _)| id.clone())
         .collect();
-    let row_is_empty = world.table.row(controller, &NodeName::BuiltIn).is_none_or(Row::is_empty);
     let slots = match world.pipeline_slots {
-        _ if row_is_empty => 0,
         PipelineSlots::Auto => busy.len() + idle as usize,
         PipelineSlots::Fixed(slots) => slots as usize,
     };
@@ -298,3 +306,6 @@ fn serialised_projects(world: &World<'_>, name: &ControllerName, controller: &Co
     projects.extend(foreign.map(|build| build.project.clone()));
     projects
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -172,7 +172,10 @@ impl Reconciler {
                 link.connected = false;
             }
             Happened::JobStarted(function) => link.state.job = Some(function),
-            Happened::JobEnded => link.state.job = None,
+            Happened::JobEnded { leased } => {
+                link.state.job = None;
+                link.state.leased &= leased;
+            }
             Happened::Woken => self.wake_another(id),
             Happened::Closed => {
                 self.links.remove(id);
@@ -318,7 +321,7 @@ impl Reconciler {
 
     fn open(&mut self, id: ConnectionId) {
         let Some(controller) = self.site.controller(&id.controller) else { return };
-        let config = worker::Config { client_id: id.client_id(&controller.host).into(), ..self.worker_config.clone() };
+        let config = worker::Config { client_id: id.client_id(&controller.host), ..self.worker_config.clone() };
         let (commands, received) = mpsc::unbounded_channel();
         let (site, events) = (Arc::clone(&self.site), self.events.clone());
         if id.role == Role::Manager {

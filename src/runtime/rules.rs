@@ -1,8 +1,6 @@
 //! The policies as the table's rules.
 
-use std::sync::Arc;
-
-use crate::domain::{ControllerName, Project};
+use crate::domain::{ControllerName, Node, Project};
 use crate::policy::{self, Generation, Pass};
 
 use super::build::request::pin_parameter;
@@ -20,7 +18,7 @@ pub(super) struct PolicyRules<'a> {
 
 impl<'a> PolicyRules<'a> {
     pub(super) fn new(generation: &'a Generation, snapshot: &'a Snapshot, config: &'a Config) -> Self {
-        Self { generation, pass: generation.pass(Arc::clone(&snapshot.named_labels)), snapshot, config }
+        Self { generation, pass: generation.pass(&snapshot.world), snapshot, config }
     }
 
     fn controller(&self, name: &ControllerName) -> policy::Controller {
@@ -30,8 +28,8 @@ impl<'a> PolicyRules<'a> {
 }
 
 impl Rules for PolicyRules<'_> {
-    fn is_blocked(&self, controller: &ControllerName, project: &Project) -> bool {
-        self.generation.is_blocked(&self.controller(controller), project)
+    fn is_blocked(&self, controller: &ControllerName, project: &Project, node: &Node) -> bool {
+        self.generation.is_blocked(&self.controller(controller), &project.name, &node.labels)
     }
 
     fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided> {

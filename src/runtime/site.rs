@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
 use crate::jenkins;
@@ -91,6 +92,8 @@ pub(super) struct Controller {
     pub(super) client: jenkins::Client,
     pub(super) watcher: jenkins::Watcher,
     pub(super) for_policies: policy::Controller,
+    /// Ends its poller.
+    pub(super) stop: CancellationToken,
 }
 
 /// What the reconciler last saw and made of it.

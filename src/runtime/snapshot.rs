@@ -8,64 +8,63 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::classic;
 use crate::domain::{ControllerName, Node, NodeName, Project, ProjectName};
 use crate::label::Expression;
+use crate::policy::World;
 
 /// Every controller at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    pub controllers: BTreeMap<ControllerName, Controller>,
+pub(super) struct Snapshot {
+    pub(super) controllers: BTreeMap<ControllerName, Controller>,
     /// The labels that some project's expression names: only these, and what a policy asks for, tell nodes apart.
-    pub named_labels: Arc<BTreeSet<String>>,
+    pub(super) world: Arc<World>,
 }
 
 /// One controller as it was last seen.
 #[derive(Clone, Debug)]
-pub struct Controller {
-    pub tags: BTreeSet<String>,
-    pub nodes: Arc<Vec<Node>>,
+pub(super) struct Controller {
+    pub(super) tags: BTreeSet<String>,
+    pub(super) nodes: Arc<Vec<Node>>,
     /// When the request for the nodes left; what happened later cannot show in them.
-    pub nodes_asked_at: Instant,
-    pub projects: Arc<Vec<Project>>,
-    pub quieting_down: bool,
+    pub(super) nodes_asked_at: Instant,
+    pub(super) projects: Arc<Vec<Project>>,
+    pub(super) quieting_down: bool,
     /// It answered lately. The functions of an unreachable controller are withdrawn.
-    pub reachable: bool,
+    pub(super) reachable: bool,
     /// Offers builds; otherwise it is only managed and looked at.
-    pub serve: bool,
+    pub(super) serve: bool,
 }
 
 impl Controller {
-    pub fn node(&self, name: &NodeName) -> Option<&Node> {
+    pub(super) fn node(&self, name: &NodeName) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == *name)
     }
 
-    pub fn project(&self, name: &ProjectName) -> Option<&Project> {
+    pub(super) fn project(&self, name: &ProjectName) -> Option<&Project> {
         self.projects.iter().find(|project| project.name == *name)
     }
 
     /// Returns the label that stands for the controller's own node: `built-in`, or `master` where it is still so.
-    pub fn self_label(&self) -> &'static str {
-        match self.node(&NodeName::BuiltIn) {
-            Some(node) if !node.labels.contains("built-in") && node.labels.contains("master") => "master",
-            _ => "built-in",
-        }
+    pub(super) fn self_label(&self) -> &'static str {
+        classic::matching::self_label(self.nodes.iter())
     }
 }
 
 impl Snapshot {
     /// Puts controllers together.
-    pub fn new(controllers: BTreeMap<ControllerName, Controller>) -> Self {
+    pub(super) fn new(controllers: BTreeMap<ControllerName, Controller>) -> Self {
         let projects = || controllers.values().flat_map(|controller| controller.projects.iter());
         let texts: BTreeSet<&str> = projects().filter_map(|project| project.label.as_deref()).collect();
         let expressions = texts.into_iter().map(Expression::lookup);
         let named =
             expressions.flat_map(|expression| expression.atoms().into_iter().map(str::to_owned).collect::<Vec<_>>());
-        let named_labels = Arc::new(named.collect());
-        Self { controllers, named_labels }
+        let world = Arc::new(World { named_labels: named.collect() });
+        Self { controllers, world }
     }
 
     /// Returns the short names that more than one project (by full name) has, over all controllers.
-    pub fn shared_short_names(&self) -> BTreeSet<&str> {
+    pub(super) fn shared_short_names(&self) -> BTreeSet<&str> {
         let mut owners: BTreeMap<&str, &ProjectName> = BTreeMap::new();
         let mut shared = BTreeSet::new();
         for project in self.controllers.values().flat_map(|controller| controller.projects.iter()) {

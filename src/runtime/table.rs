@@ -3,11 +3,11 @@
 //! PURE: a snapshot and the rules' answers in, a table out. Whoever asks policies does so behind [`Rules`]; nothing
 //! here awaits or reads a clock. Where the rules could not decide, what was offered before stays (fail static).
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::classic;
+use crate::classic::names::walk_order;
 use crate::domain::{BuildFunction, ControllerName, FunctionName, Node, NodeName, Project, ProjectKind, ProjectName};
 use crate::label::Expression;
 
@@ -15,30 +15,32 @@ use super::snapshot::{Controller, Snapshot};
 
 /// What every node offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FunctionTable {
+pub(super) struct FunctionTable {
     rows: BTreeMap<(ControllerName, NodeName), Row>,
     /// Which project a name means, over all controllers: the incumbents of the next table.
     owners: BTreeMap<FunctionName, ProjectName>,
     /// What a person should know, in a fixed order.
-    pub notes: BTreeSet<Note>,
+    pub(super) notes: BTreeSet<Note>,
 }
 
 /// The functions of one node.
-pub type Row = BTreeMap<FunctionName, Offer>;
+pub(super) type Row = BTreeMap<FunctionName, Offer>;
 
 /// What a function means on one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
-    pub project: ProjectName,
+pub(super) struct Offer {
+    pub(super) project: ProjectName,
     /// The parts of the name; its project part is what clients see as `name`.
-    pub function: BuildFunction,
+    pub(super) function: BuildFunction,
+    /// A pipeline: it holds no executor by itself.
+    pub(super) is_pipeline: bool,
     /// Offered by a policy although Jenkins itself would not run it there: it must be pinned.
-    pub widened: bool,
+    pub(super) widened: bool,
 }
 
 /// Something about the table that a person should know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Note {
+pub(super) enum Note {
     /// Two projects want one name; the loser is not offered under it.
     Clash { function: FunctionName, kept: ProjectName, refused: ProjectName },
     /// A project's name cannot go on the wire.
@@ -52,9 +54,9 @@ pub enum Note {
 }
 
 /// The rules' answers to one pass over the table.
-pub trait Rules {
-    /// Returns whether a required policy that binds this project is missing, so that nothing of it may be offered.
-    fn is_blocked(&self, controller: &ControllerName, project: &Project) -> bool;
+pub(super) trait Rules {
+    /// Returns whether a required policy that binds this pair is missing, so that nothing may be offered there.
+    fn is_blocked(&self, controller: &ControllerName, project: &Project, node: &Node) -> bool;
 
     /// Decides whether a node matches, given what Jenkins itself would say.
     fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided>;
@@ -68,46 +70,44 @@ pub trait Rules {
 
 /// What [`Rules::matches`] is asked.
 #[derive(Debug)]
-pub struct MatchQuestion<'a> {
-    pub controller: &'a ControllerName,
-    pub tags: &'a BTreeSet<String>,
-    pub project: &'a Project,
-    pub expression: Option<&'a Expression>,
-    pub node: &'a Node,
-    pub classic: bool,
+pub(super) struct MatchQuestion<'a> {
+    pub(super) controller: &'a ControllerName,
+    pub(super) project: &'a Project,
+    pub(super) expression: Option<&'a Expression>,
+    pub(super) node: &'a Node,
+    pub(super) classic: bool,
 }
 
 /// What [`Rules::names`] is asked.
 #[derive(Debug)]
-pub struct NameQuestion<'a> {
-    pub controller: &'a ControllerName,
-    pub tags: &'a BTreeSet<String>,
-    pub project: &'a Project,
-    pub short_name_unique: bool,
-    pub node: &'a Node,
-    pub atoms: &'a BTreeSet<String>,
+pub(super) struct NameQuestion<'a> {
+    pub(super) controller: &'a ControllerName,
+    pub(super) project: &'a Project,
+    pub(super) short_name_unique: bool,
+    pub(super) node: &'a Node,
+    pub(super) atoms: &'a BTreeSet<String>,
 }
 
 /// Whether a node matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matched {
-    pub matched: bool,
+pub(super) struct Matched {
+    pub(super) matched: bool,
     /// The atoms of the expression that the node satisfies.
-    pub atoms: BTreeSet<String>,
-    pub widened: bool,
+    pub(super) atoms: BTreeSet<String>,
+    pub(super) widened: bool,
 }
 
 /// The names that policies give; none leaves them to the classic rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    pub owned: Option<Vec<BuildFunction>>,
-    pub aliases: Vec<BuildFunction>,
+pub(super) struct Names {
+    pub(super) owned: Option<Vec<BuildFunction>>,
+    pub(super) aliases: Vec<BuildFunction>,
 }
 
 /// A policy failed to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undecided {
-    pub error: String,
+pub(super) struct Undecided {
+    pub(super) error: String,
 }
 
 impl fmt::Display for Note {
@@ -140,17 +140,17 @@ impl fmt::Display for Note {
 
 impl FunctionTable {
     /// Returns what the node offers.
-    pub fn row(&self, controller: &ControllerName, node: &NodeName) -> Option<&Row> {
+    pub(super) fn row(&self, controller: &ControllerName, node: &NodeName) -> Option<&Row> {
         self.rows.get(&(controller.clone(), node.clone()))
     }
 
     /// Returns every row in order.
-    pub fn rows(&self) -> impl Iterator<Item = (&ControllerName, &NodeName, &Row)> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&ControllerName, &NodeName, &Row)> {
         self.rows.iter().map(|((controller, node), row)| (controller, node, row))
     }
 
     /// Returns the project that a name means on a controller, whichever of its nodes offers it.
-    pub fn project_named(&self, controller: &ControllerName, project_part: &str) -> Option<&ProjectName> {
+    pub(super) fn project_named(&self, controller: &ControllerName, project_part: &str) -> Option<&ProjectName> {
         self.rows
             .iter()
             .filter(|((owner, _), _)| owner == controller)
@@ -171,7 +171,7 @@ impl FunctionTable {
 
 /// Makes the table of a snapshot. `previous` supplies the incumbents of contested names and what stays where the
 /// rules cannot decide.
-pub fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTable) -> FunctionTable {
+pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTable) -> FunctionTable {
     let shared_short_names = snapshot.shared_short_names();
     let mut candidates = Vec::new();
     let mut notes = BTreeSet::new();
@@ -182,17 +182,16 @@ pub fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTabl
         let mut projects: Vec<&Project> = controller.projects.iter().filter(|project| project.buildable).collect();
         projects.sort_by(|a, b| walk_order(&a.name, &b.name));
         for project in projects {
-            if rules.is_blocked(name, project) {
-                continue;
-            }
             let pass = ProjectPass {
                 name,
-                controller,
                 project,
                 expression: expression_of(project, controller),
                 short_name_unique: !shared_short_names.contains(project.name.short()),
             };
             for node in controller.nodes.iter().filter(|node| node.is_online()) {
+                if rules.is_blocked(name, project, node) {
+                    continue;
+                }
                 match pass.offers(node, rules, &mut notes) {
                     Ok(offers) => {
                         candidates.extend(offers.into_iter().map(|(function, offer)| (name, node, function, offer)))
@@ -223,7 +222,6 @@ pub fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTabl
 /// One project of one controller, asked about node by node.
 struct ProjectPass<'a> {
     name: &'a ControllerName,
-    controller: &'a Controller,
     project: &'a Project,
     expression: Option<Expression>,
     short_name_unique: bool,
@@ -240,11 +238,10 @@ impl ProjectPass<'_> {
             self.expression.as_ref().map(|expression| expression.evaluate(|atom| node.labels.contains(atom)));
         let matched = rules.matches(&MatchQuestion {
             controller: self.name,
-            tags: &self.controller.tags,
             project: self.project,
             expression: self.expression.as_ref(),
             node,
-            classic: classic::matches(node.mode, satisfied),
+            classic: classic::matching::matches(node.mode, satisfied),
         })?;
         if !matched.matched {
             return Ok(Vec::new());
@@ -255,14 +252,16 @@ impl ProjectPass<'_> {
         }
         let names = rules.names(&NameQuestion {
             controller: self.name,
-            tags: &self.controller.tags,
             project: self.project,
             short_name_unique: self.short_name_unique,
             node,
             atoms: &matched.atoms,
         })?;
         let is_classic = names.owned.is_none();
-        let owned = names.owned.unwrap_or_else(|| classic::names(self.project.name.short(), &matched.atoms));
+        let owned = names.owned.unwrap_or_else(|| {
+            let suffixes = matched.atoms.iter().map(String::as_str).collect();
+            classic::names::build_functions(self.project.name.short(), &suffixes)
+        });
         let mut offers = Vec::new();
         for function in owned.into_iter().chain(names.aliases) {
             match function.name() {
@@ -270,7 +269,9 @@ impl ProjectPass<'_> {
                     if is_classic && name.as_str().contains(char::is_whitespace) {
                         notes.insert(Note::WhiteSpace { function: name.clone() });
                     }
-                    let offer = Offer { project: self.project.name.clone(), function, widened: matched.widened };
+                    let is_pipeline = self.project.kind == ProjectKind::Pipeline;
+                    let project = self.project.name.clone();
+                    let offer = Offer { project, function, is_pipeline, widened: matched.widened };
                     offers.push((name, offer));
                 }
                 Err(error) => {
@@ -285,10 +286,7 @@ impl ProjectPass<'_> {
 
 /// Returns the label expression that counts for a project: a pipeline is tied to the controller's own node.
 fn expression_of(project: &Project, controller: &Controller) -> Option<Expression> {
-    match project.kind {
-        ProjectKind::Pipeline => Some(Expression::lookup(controller.self_label())),
-        _ => project.label.as_deref().filter(|label| !label.trim().is_empty()).map(Expression::lookup),
-    }
+    classic::matching::effective_label(project, controller.self_label()).map(Expression::lookup)
 }
 
 type Candidate<'a> = (&'a ControllerName, &'a Node, FunctionName, Offer);
@@ -317,15 +315,184 @@ fn owners(
     owners
 }
 
-/// Compares two projects in the order in which the plugin walks them: depth first, children by short name ignoring
-/// case, folders as if their name ended in a slash.
-fn walk_order(a: &ProjectName, b: &ProjectName) -> Ordering {
-    fn key(name: &ProjectName) -> Vec<String> {
-        let mut segments: Vec<String> = name.segments().map(|segment| format!("{}/", segment.to_lowercase())).collect();
-        if let Some(last) = segments.last_mut() {
-            last.pop();
-        }
-        segments
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use crate::domain::{DeclaredParameter, Mode};
+
+    use super::*;
+
+    /// No policies: the classic rules alone.
+    #[derive(Default)]
+    struct Classic {
+        widened: bool,
+        fails: bool,
+        named: Option<&'static str>,
     }
-    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
+
+    impl Rules for Classic {
+        fn is_blocked(&self, _: &ControllerName, project: &Project, _: &Node) -> bool {
+            project.name.full() == "blocked"
+        }
+
+        fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided> {
+            if self.fails {
+                return Err(Undecided { error: "trapped".to_owned() });
+            }
+            let carried = |atom: &&str| question.node.labels.contains(*atom);
+            let atoms = question
+                .expression
+                .map(|expression| expression.atoms().into_iter().filter(carried).map(str::to_owned).collect());
+            let matched = question.classic || self.widened;
+            Ok(Matched { matched, atoms: atoms.unwrap_or_default(), widened: self.widened && !question.classic })
+        }
+
+        fn names(&mut self, _: &NameQuestion<'_>) -> Result<Names, Undecided> {
+            let owned = self.named.map(|name| vec![BuildFunction::new(name, None)]);
+            Ok(Names { owned, aliases: Vec::new() })
+        }
+
+        fn is_pinnable(&self, project: &Project) -> bool {
+            project.parameter("NODE").is_some()
+        }
+    }
+
+    fn project(name: &str, label: Option<&str>) -> Project {
+        Project {
+            name: ProjectName::new(name),
+            kind: ProjectKind::Freestyle,
+            buildable: true,
+            concurrent: true,
+            label: label.map(str::to_owned),
+            parameters: Some(Vec::new()),
+        }
+    }
+
+    fn node(name: &str, labels: &[&str]) -> Node {
+        Node {
+            name: NodeName::agent(name),
+            offline: false,
+            temporarily_offline: false,
+            offline_reason: None,
+            mode: Mode::Normal,
+            labels: labels.iter().copied().chain([name]).map(str::to_owned).collect(),
+            executor_count: 1,
+            executors: Vec::new(),
+            flyweights: Vec::new(),
+        }
+    }
+
+    fn snapshot(controllers: &[(&str, Vec<Project>, Vec<Node>)]) -> Snapshot {
+        let of = |(name, projects, nodes): &(&str, Vec<Project>, Vec<Node>)| {
+            let controller = Controller {
+                tags: BTreeSet::new(),
+                nodes: Arc::new(nodes.clone()),
+                nodes_asked_at: Instant::now(),
+                projects: Arc::new(projects.clone()),
+                quieting_down: false,
+                reachable: true,
+                serve: true,
+            };
+            (ControllerName::new(*name), controller)
+        };
+        Snapshot::new(controllers.iter().map(of).collect())
+    }
+
+    fn shown(table: &FunctionTable) -> Vec<String> {
+        let cell = |(controller, node, row): (&ControllerName, &NodeName, &Row)| {
+            let names: Vec<String> = row.iter().map(|(name, offer)| format!("{name}={}", offer.project)).collect();
+            format!("{controller}/{node}: {}", names.join(" "))
+        };
+        table.rows().map(cell).collect()
+    }
+
+    #[track_caller]
+    fn check(snapshot: &Snapshot, rules: &mut Classic, previous: &FunctionTable, expected: &[&str]) -> FunctionTable {
+        let table = table(snapshot, rules, previous);
+        assert_eq!(shown(&table), expected);
+        table
+    }
+
+    #[test]
+    fn every_matching_online_node_offers_a_project_with_the_atoms_that_it_carries() {
+        let mut away = node("c", &["linux"]);
+        away.offline = true;
+        let nodes = vec![node("a", &["linux", "gpu"]), node("b", &["mac"]), away];
+        let snapshot = snapshot(&[("ci", vec![project("lint", Some("linux || gpu"))], nodes)]);
+        let expected = ["ci/a: build:lint=lint build:lint:gpu=lint build:lint:linux=lint"];
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &expected);
+    }
+
+    #[test]
+    fn a_disabled_or_blocked_project_and_an_unreachable_controller_offer_nothing() {
+        let mut disabled = project("off", None);
+        disabled.buildable = false;
+        let mut snapshot =
+            snapshot(&[("ci", vec![disabled, project("blocked", None), project("on", None)], vec![node("a", &[])])]);
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &["ci/a: build:on=on"]);
+        for controller in snapshot.controllers.values_mut() {
+            controller.reachable = false;
+        }
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &[]);
+    }
+
+    #[test]
+    fn the_last_one_walked_gets_a_contested_name_and_then_keeps_it() {
+        let both =
+            |names: [&str; 2]| snapshot(&[("ci", names.map(|name| project(name, None)).into(), vec![node("a", &[])])]);
+        let mut classic = Classic::default();
+        let first =
+            check(&both(["x/lint", "y/lint"]), &mut classic, &FunctionTable::default(), &["ci/a: build:lint=y/lint"]);
+        assert_eq!(first.notes.len(), 1);
+        check(&both(["y/lint", "z/lint"]), &mut classic, &first, &["ci/a: build:lint=y/lint"]);
+        check(&both(["z/lint", "zz/lint"]), &mut classic, &first, &["ci/a: build:lint=zz/lint"]);
+    }
+
+    #[test]
+    fn one_full_name_on_two_controllers_is_one_project() {
+        let snapshot = snapshot(&[
+            ("ci1", vec![project("lint", None)], vec![node("a", &[])]),
+            ("ci2", vec![project("lint", None)], vec![node("a", &[])]),
+        ]);
+        let expected = ["ci1/a: build:lint=lint", "ci2/a: build:lint=lint"];
+        let table = check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &expected);
+        assert!(table.notes.is_empty());
+    }
+
+    #[test]
+    fn what_the_rules_cannot_decide_stays_and_what_was_never_seen_is_not_offered() {
+        let before = snapshot(&[("ci", vec![project("lint", None)], vec![node("a", &[])])]);
+        let known = table(&before, &mut Classic::default(), &FunctionTable::default());
+        let after = snapshot(&[(
+            "ci",
+            vec![project("lint", None), project("new", None)],
+            vec![node("a", &[]), node("b", &[])],
+        )]);
+        let mut failing = Classic { fails: true, ..Classic::default() };
+        let kept = check(&after, &mut failing, &known, &["ci/a: build:lint=lint"]);
+        assert_eq!(kept.notes.len(), 2);
+    }
+
+    #[test]
+    fn a_widened_pair_is_offered_only_where_the_project_can_be_pinned() {
+        let mut pinnable = project("pinnable", Some("gpu"));
+        pinnable.parameters =
+            Some(vec![DeclaredParameter { name: "NODE".to_owned(), kind: "NodeParameterDefinition".to_owned() }]);
+        let snapshot = snapshot(&[("ci", vec![pinnable, project("fixed", Some("gpu"))], vec![node("a", &[])])]);
+        let mut widening = Classic { widened: true, ..Classic::default() };
+        let table = check(&snapshot, &mut widening, &FunctionTable::default(), &["ci/a: build:pinnable=pinnable"]);
+        assert_eq!(table.notes.len(), 1);
+    }
+
+    #[test]
+    fn names_of_policies_replace_the_classic_ones() {
+        let snapshot = snapshot(&[("ci", vec![project("team/lint", None)], vec![node("a", &[])])]);
+        let mut naming = Classic { named: Some("team/lint"), ..Classic::default() };
+        let table = check(&snapshot, &mut naming, &FunctionTable::default(), &["ci/a: build:team/lint=team/lint"]);
+        let name = table.project_named(&ControllerName::new("ci"), "team/lint");
+        assert_eq!(name, Some(&ProjectName::new("team/lint")));
+    }
 }

@@ -12,7 +12,7 @@ use crate::jenkins::{Cancelled, Picture};
 use super::super::attempts::Outcome;
 use super::super::config::OnStuck;
 use super::start::Found;
-use super::{Ended, Scheduled, Task};
+use super::{Ended, Retry, Scheduled, Task};
 
 /// How long an item may have left the queue without its build showing. Jenkins makes the build within moments, or
 /// never.
@@ -125,7 +125,7 @@ impl Task<'_> {
 
     /// Asks about the build until there is an answer.
     async fn look(&self, id: &BuildId, since: Instant) -> Result<Build, Ended> {
-        let mut retry = crate::jenkins::Backoff::default();
+        let mut retry = Retry::default();
         loop {
             match self.controller.client.build(id).await {
                 Ok(Some(build)) => return Ok(build),

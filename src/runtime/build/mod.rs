@@ -18,8 +18,9 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use crate::classic;
-use crate::domain::{Build, BuildId, BuildResult, Node, NodeName, Parameters, Project, ProjectName};
-use crate::journal;
+use crate::classic::report::Report;
+use crate::domain::{Build, BuildId, BuildResult, FunctionName, Node, NodeName, Parameters, Project, ProjectName};
+use crate::journal::{self, Ending, Terminal, TerminalKind};
 use crate::policy::{self, Generation};
 
 use super::attempts::{Attempt, Outcome, Started};
@@ -82,7 +83,7 @@ struct Scheduled {
     sent: Parameters,
     offline_wanted: bool,
     /// Marked by us, so that it may be cleared by us.
-    reserved: Option<NodeName>,
+    reserved: Option<(NodeName, String)>,
 }
 
 impl<'a> Task<'a> {
@@ -92,7 +93,7 @@ impl<'a> Task<'a> {
     }
 
     async fn run(&self, payload: &[u8]) -> Ended {
-        let sent = match classic::payload::parse(payload) {
+        let sent = match classic::payload::read(payload) {
             Ok(sent) => sent,
             Err(error) => return Ended::exception(format!("payload is not a JSON object of parameters: {error}")),
         };
@@ -115,14 +116,13 @@ impl<'a> Task<'a> {
             key: self.attempt.key.clone(),
             controller: self.attempt.controller.clone(),
             project: project.name.clone(),
-            offered_as: self.attempt.offered_as.clone(),
             node: node.name.clone(),
             worker: self.attempt.worker.clone(),
             marker: request.marker.clone(),
             pinned: request.pin.is_some(),
             generation: self.generation.number(),
             offline_wanted: request.offline_wanted,
-            parameters: self.site.policies.redact(&project, &parameters),
+            parameters: names_only(&parameters),
         };
         self.attempt.update(|progress| progress.marked = request.marker.is_some());
         let mut scheduled = Scheduled {
@@ -141,13 +141,19 @@ impl<'a> Task<'a> {
     }
 
     async fn resume(&self, known: &journal::Attempt) -> Ended {
+        let mut view = self.site.view.clone();
+        let looked_at = view.wait_for(|view| view.snapshot.controllers.contains_key(&self.attempt.controller));
+        if tokio::time::timeout(self.config.lost_after, looked_at).await.is_err() {
+            let reason = format!("controller {} did not answer after the restart", self.attempt.controller);
+            return Ended { outcome: Outcome::Fail, reason: Some(reason), result: None };
+        }
         let project = match self.project().await {
             Ok(project) => project,
             Err(reason) => return Ended::exception(reason),
         };
         let mut scheduled =
-            Scheduled { project, sent: Parameters::new(), offline_wanted: known.offline_wanted, reserved: None };
-        let Some(found) = self.find_again(known).await else {
+            Scheduled { project, sent: Parameters::new(), offline_wanted: known.intent.offline_wanted, reserved: None };
+        let Some(found) = self.find_again(known, &scheduled.project).await else {
             return Ended::hand_back("no build was started before the restart");
         };
         let ended = self.follow(found, &mut scheduled).await;
@@ -174,12 +180,16 @@ impl<'a> Task<'a> {
         }
         if let Some(id) = progress.journal {
             let recorded = match &outcome {
-                Outcome::HandBack => self.site.journal.handed_back(id).await,
-                _ => self.site.journal.ended(id, ended.result, terminal(&outcome)).await,
+                Outcome::HandBack => self.site.journal.handed_back(id, ended.reason.unwrap_or_default()).await,
+                _ => self.site.journal.ended(id, Ending { result: ended.result, terminal: terminal(&outcome) }).await,
             };
             if let Err(error) = recorded {
                 warn!(%error, "failed to journal the end of a build; its result is still delivered");
             }
+        }
+        let is_orphan = self.attempt.progress.borrow().connection.is_none();
+        if outcome == Outcome::HandBack && is_orphan {
+            self.site.attempts.end(self.attempt);
         }
         self.attempt.update(|progress| progress.outcome = Some(outcome));
     }
@@ -188,7 +198,7 @@ impl<'a> Task<'a> {
     async fn filter(&self, project: &Project, node: &Node, request: &Request) -> Result<Parameters, String> {
         let question = self.question(project, node, &request.parameters, request.offline_wanted);
         let generation = Arc::clone(&self.generation);
-        let filtered = off_the_runtime(move || generation.filter(&question)).await;
+        let filtered = off_the_runtime(move || generation.filter(&question.request())).await;
         match filtered {
             policy::Filtered::Pass { parameters, dropped, .. } => {
                 for (parameter, reason) in dropped {
@@ -203,14 +213,14 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn question(&self, project: &Project, node: &Node, sent: &Parameters, offline_wanted: bool) -> policy::Request {
-        policy::Request {
+    fn question(&self, project: &Project, node: &Node, sent: &Parameters, offline_wanted: bool) -> Question {
+        Question {
             controller: self.controller.for_policies.clone(),
             project: project.clone(),
             function: self.attempt.function.clone(),
             label: self.label(),
             node: node.clone(),
-            named_labels: self.site.view.borrow().snapshot.named_labels(),
+            world: Arc::clone(&self.site.view.borrow().snapshot.world),
             requested: sent.clone(),
             client_asks_offline: offline_wanted,
         }
@@ -230,50 +240,47 @@ impl<'a> Task<'a> {
         if !as_result {
             return Ended::exception(reason);
         }
-        let report = serde_json::json!({
-            "name": self.attempt.offered_as,
-            "manager": self.controller.host,
-            "worker": self.attempt.worker,
-            "result": BuildResult::Failure.as_str(),
-            "reason": reason,
-        });
-        Ended { outcome: Outcome::Complete(Bytes::from(report.to_string())), reason: Some(reason), result: None }
+        let report = Report { result: Some(BuildResult::Failure), reason: Some(reason.clone()), ..self.report_base() };
+        Ended { outcome: Outcome::Complete(report.to_json().into()), reason: Some(reason), result: None }
     }
 
     /// Tells the client that its build runs, and asks the policies whether the node is to be reserved.
     async fn started(&self, build: &Build, scheduled: &mut Scheduled) {
         let node = self.node_of(build);
         let report = self.report(build, node.as_ref(), None);
-        let now_ms = now_ms();
-        let (numerator, denominator) =
-            classic::report::status(now_ms.saturating_sub(build.started_ms), build.estimated_duration);
+        let status = classic::report::Progress::of_build(build.started_ms, now_ms(), build.estimated_duration);
         let name = node.as_ref().map(|node| node.name.clone());
-        if let Some(id) = self.attempt.progress.borrow().journal {
-            let place = name.clone().unwrap_or_else(|| self.attempt.grabbed_for.clone());
-            self.site.journal.started_later(id, build.id.number, place, build.url.clone());
+        let journal = self.attempt.progress.borrow().journal;
+        if let Some(id) = journal {
+            let started = journal::StartedBuild { number: build.id.number, node: name.clone(), url: build.url.clone() };
+            if let Err(error) = self.site.journal.started(id, started).await {
+                warn!(%error, "failed to journal the start of a build");
+            }
         }
         self.attempt.update(|progress| {
             progress.build = Some(build.id.clone());
             if self.attempt.holds_executor && name.is_some() {
                 progress.node = name;
             }
-            progress.started = Some(Started { data: report.into(), numerator, denominator });
+            progress.started = Some(Started { data: report.into(), status });
         });
         info!(build = %build.id, controller = %self.attempt.controller, function = %self.attempt.function, "build started");
         let Some(node) = node else { return };
         let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
         let generation = Arc::clone(&self.generation);
-        let reserve = match off_the_runtime(move || generation.build_started(&question)).await {
-            policy::Start::Reserve { message } if node.name != NodeName::BuiltIn => Some(message),
+        let reserve = match off_the_runtime(move || generation.build_started(&question.request())).await {
+            policy::Start::Reserve { slot, reason } if node.name != NodeName::BuiltIn => {
+                Some(format!("Reserved by policy {slot}: {reason}"))
+            }
             _ if scheduled.offline_wanted && self.config.offline_mark == OfflineMark::AtStart => {
-                Some(classic::OFFLINE_REASON.to_owned())
+                Some(classic::offline::REASON.to_owned())
             }
             _ => None,
         };
         if let Some(message) = reserve
             && self.mark_offline(&node.name, &message).await
         {
-            scheduled.reserved = Some(node.name);
+            scheduled.reserved = Some((node.name, message));
         }
     }
 
@@ -288,19 +295,22 @@ impl<'a> Task<'a> {
         let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
         let outcome = policy::Outcome { result: ended.result, duration: self.duration_of(progress.build.as_ref()) };
         let generation = Arc::clone(&self.generation);
-        let decided = off_the_runtime(move || generation.build_ended(&question, &outcome)).await;
+        let decided = off_the_runtime(move || generation.build_ended(&question.request(), &outcome)).await;
         let by_policy = |message: String| (name != NodeName::BuiltIn).then_some(message);
         let message = match decided {
-            policy::End::Classic => scheduled.offline_wanted.then(|| classic::OFFLINE_REASON.to_owned()),
-            policy::End::Online => None,
-            policy::End::Offline { message } | policy::End::Held { message } => by_policy(message),
+            policy::End::Classic => scheduled.offline_wanted.then(|| classic::offline::REASON.to_owned()),
+            policy::End::Online { .. } => None,
+            policy::End::Offline { message, .. } | policy::End::Held { message, .. } => by_policy(message),
         };
         match message {
             Some(message) => {
                 self.mark_offline(&name, &message).await;
             }
-            None if scheduled.reserved.as_ref() == Some(&name) => self.clear_offline(&name).await,
-            None => {}
+            None => {
+                if let Some((node, reason)) = &scheduled.reserved {
+                    self.clear_offline(node, reason).await;
+                }
+            }
         }
     }
 
@@ -319,8 +329,8 @@ impl<'a> Task<'a> {
         }
     }
 
-    async fn clear_offline(&self, node: &NodeName) {
-        match self.controller.client.clear_offline(node).await {
+    async fn clear_offline(&self, node: &NodeName, reason: &str) {
+        match self.controller.client.clear_offline(node, Some(reason)).await {
             Ok(_) => {
                 info!(controller = %self.attempt.controller, %node, "brought node back online");
                 self.site.offline_marks.remove(&self.attempt.controller, node);
@@ -333,20 +343,27 @@ impl<'a> Task<'a> {
     }
 
     /// Writes the JSON that clients read at the start and at the end.
-    fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> String {
+    fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> Vec<u8> {
         let is_pipeline = build.built_on.is_none();
         let node = node.filter(|_| !is_pipeline);
-        classic::report::Report {
-            name: &self.attempt.offered_as,
-            number: build.id.number,
-            manager: &self.controller.host,
-            worker: &self.attempt.worker,
-            url: build.url.as_deref(),
+        Report {
+            number: Some(build.id.number),
+            url: build.url.clone(),
             result,
-            node_name: node.map(|node| node.name.as_reported()),
-            node_labels: node.map(|node| &node.labels),
+            node_name: node.map(|node| node.name.as_reported().to_owned()),
+            node_labels: node.map(|node| node.labels.clone()),
+            ..self.report_base()
         }
         .to_json()
+    }
+
+    fn report_base(&self) -> Report {
+        Report {
+            name: self.attempt.offered_as.clone(),
+            manager: self.controller.host.clone(),
+            worker: self.attempt.worker.clone(),
+            ..Report::default()
+        }
     }
 
     async fn project(&self) -> Result<Project, String> {
@@ -401,12 +418,71 @@ impl<'a> Task<'a> {
     }
 }
 
-fn terminal(outcome: &Outcome) -> journal::Terminal {
-    match outcome {
-        Outcome::Complete(data) => journal::Terminal::Complete(data.to_vec()),
-        Outcome::Exception(text) => journal::Terminal::Exception(text.to_vec()),
-        Outcome::Fail | Outcome::HandBack => journal::Terminal::Fail,
+/// What policies are asked with about one job, owned, since they are asked on another thread.
+struct Question {
+    controller: policy::Controller,
+    project: Project,
+    function: FunctionName,
+    label: Option<String>,
+    node: Node,
+    world: Arc<policy::World>,
+    requested: Parameters,
+    client_asks_offline: bool,
+}
+
+impl Question {
+    fn request(&self) -> policy::Request<'_> {
+        policy::Request {
+            controller: &self.controller,
+            project: &self.project,
+            function: &self.function,
+            label: self.label.as_deref(),
+            node: &self.node,
+            named_labels: &self.world.named_labels,
+            requested: &self.requested,
+            client_asks_offline: self.client_asks_offline,
+        }
     }
+}
+
+/// Growing pauses between two requests of one attempt, with jitter.
+#[derive(Debug)]
+struct Retry {
+    pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { pause: Duration::from_millis(250) }
+    }
+}
+
+impl Retry {
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    fn next(&mut self) -> Duration {
+        let pause = self.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
+        self.pause = (self.pause * 2).min(Self::LONGEST);
+        pause
+    }
+}
+
+/// Values can be secrets, and the journal does not need them.
+fn names_only(parameters: &Parameters) -> Parameters {
+    let mut names = Parameters::new();
+    for name in parameters.names() {
+        names.set(name, None);
+    }
+    names
+}
+
+fn terminal(outcome: &Outcome) -> Terminal {
+    let (kind, payload) = match outcome {
+        Outcome::Complete(data) => (TerminalKind::Complete, data.to_vec()),
+        Outcome::Exception(text) => (TerminalKind::Exception, text.to_vec()),
+        Outcome::Fail | Outcome::HandBack => (TerminalKind::Fail, Vec::new()),
+    };
+    Terminal { kind, payload }
 }
 
 /// Runs policies where they cannot hold up the runtime's own threads.

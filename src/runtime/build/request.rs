@@ -1,11 +1,11 @@
 //! What the host makes of a client's parameters before and after the policies are asked. Pure.
 
-use crate::classic;
+use crate::classic::offline::{self, PARAMETER as OFFLINE_NODE_WHEN_COMPLETE};
 use crate::domain::{DeclaredParameter, NodeName, Parameters, Project};
 
-use super::super::config::Config;
+use crate::journal::Marker;
 
-const OFFLINE_NODE_WHEN_COMPLETE: &str = "OFFLINE_NODE_WHEN_COMPLETE";
+use super::super::config::Config;
 
 /// A client's request, the host's own parameters taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Request {
     pub(crate) parameters: Parameters,
     pub(crate) offline_wanted: bool,
     /// Ties the build to its attempt; none if the project declares no marker, or the client sent another value.
-    pub(crate) marker: Option<(String, String)>,
+    pub(crate) marker: Option<Marker>,
     pub(crate) pin: Option<(String, String)>,
     /// Sent by the client and owned by the host: passed on if declared.
     offline_parameter: Option<Option<String>>,
@@ -32,7 +32,7 @@ impl Request {
         unique: &str,
         generated: &str,
     ) -> Self {
-        let offline_wanted = classic::offline_wanted(sent.get(OFFLINE_NODE_WHEN_COMPLETE));
+        let offline_wanted = offline::is_wanted(sent);
         let offline_parameter =
             sent.contains(OFFLINE_NODE_WHEN_COMPLETE).then(|| sent.get(OFFLINE_NODE_WHEN_COMPLETE).map(str::to_owned));
         let declared_marker = config.markers.iter().find(|name| project.parameter(name).is_some());
@@ -44,7 +44,7 @@ impl Request {
                 }
                 _ => {
                     let value = if unique.is_empty() { generated } else { unique };
-                    marker = Some((name.clone(), value.to_owned()));
+                    marker = Some(Marker { name: name.clone(), value: value.to_owned() });
                 }
             }
         }
@@ -76,7 +76,7 @@ impl Request {
         if let Some((name, value)) = &self.foreign_marker {
             filtered.set(name, value.clone());
         }
-        if let Some((name, value)) = &self.marker {
+        if let Some(Marker { name, value }) = &self.marker {
             filtered.set(name, Some(value.clone()));
         }
         if let Some((name, value)) = &self.pin

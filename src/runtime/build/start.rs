@@ -5,10 +5,10 @@ use tracing::{info, warn};
 
 use crate::domain::{BuildId, Parameters, Project, QueueItemId};
 use crate::jenkins::{self, Part, Trigger};
-use crate::journal;
+use crate::journal::{self, Marker};
 
 use super::request::Request;
-use super::{Ended, Task};
+use super::{Ended, Retry, Task};
 
 /// What a POST led to.
 pub(super) struct Found {
@@ -30,6 +30,9 @@ pub(super) enum NotStarted {
     /// Jenkins may have.
     Scheduled(Ended),
 }
+
+/// Among so many of its newest builds a lost one is looked for.
+const BUILDS_LOOKED_AT: usize = 100;
 
 /// How often a lost answer is looked up before it counts as never arrived. Each look asks the controller afresh.
 const LOOKS: u32 = 3;
@@ -83,7 +86,7 @@ impl Task<'_> {
         since_ms: u64,
     ) -> Result<(Option<QueueItemId>, Option<BuildId>), NotStarted> {
         let parameterised = project.parameters.as_ref().is_some_and(|declared| !declared.is_empty());
-        let mut retry = jenkins::Backoff::default();
+        let mut retry = Retry::default();
         loop {
             let error = match self.controller.client.start(&project.name, parameterised, parameters).await {
                 Ok(Trigger::Queued(item)) => return Ok((Some(item), None)),
@@ -91,23 +94,21 @@ impl Task<'_> {
                     info!(project = %project.name, %item, "jenkins merged the build with one that was queued already");
                     return Ok((Some(item), None));
                 }
-                Ok(Trigger::Refused { reason }) => {
-                    return Err(NotStarted::Scheduled(Ended::exception(format!(
-                        "jenkins refused the build: {reason}"
-                    ))));
+                Ok(Trigger::Refused) => {
+                    return Err(NotStarted::Scheduled(Ended::exception("something inside jenkins vetoed the build")));
                 }
                 Err(error) => error,
             };
             if error.is_outcome_unknown() {
                 warn!(project = %project.name, %error, "answer to a build trigger was lost; looking the build up");
-                let Some((marker, value)) = &request.marker else {
+                let Some(marker) = &request.marker else {
                     let reason = format!(
                         "the answer of jenkins was lost, and {} declares no marker to look the build up by: {error}",
                         project.name
                     );
                     return Err(NotStarted::Scheduled(Ended::exception(reason)));
                 };
-                match self.look_up(project, marker, value, since_ms, deadline).await {
+                match self.look_up(project, marker, since_ms, deadline).await {
                     LookUp::Found(item, build) => return Ok((item, build)),
                     LookUp::Absent => {}
                     LookUp::Unanswered => {
@@ -134,16 +135,14 @@ impl Task<'_> {
     }
 
     /// Looks a build up by its marker, among queue items and builds that are newer than the intent.
-    async fn look_up(&self, project: &Project, marker: &str, value: &str, since_ms: u64, deadline: Instant) -> LookUp {
+    async fn look_up(&self, project: &Project, marker: &Marker, since_ms: u64, deadline: Instant) -> LookUp {
         let deadline = deadline.max(Instant::now() + self.config.lost_after);
         let mut answered = 0;
-        let mut retry = jenkins::Backoff::default();
+        let mut retry = Retry::default();
         while Instant::now() < deadline {
-            match self.controller.client.find_by_marker(&project.name, marker, value).await {
-                Ok(Some(found)) if found.since_ms + CLOCK_SKEW_MS >= since_ms => {
-                    return LookUp::Found(found.item, found.build);
-                }
-                Ok(_) => answered += 1,
+            match self.marked(project, marker, since_ms).await {
+                Ok(Some(found)) => return found,
+                Ok(None) => answered += 1,
                 Err(error) => warn!(project = %project.name, %error, "failed to look a build up"),
             }
             if answered == LOOKS {
@@ -154,16 +153,38 @@ impl Task<'_> {
         LookUp::Unanswered
     }
 
+    /// Asks the queue first and then the builds: what leaves the one in between is in the other.
+    async fn marked(
+        &self,
+        project: &Project,
+        marker: &Marker,
+        since_ms: u64,
+    ) -> Result<Option<LookUp>, jenkins::Error> {
+        let is_newer = |at_ms: u64| at_ms + CLOCK_SKEW_MS >= since_ms;
+        let carries = |parameters: &Parameters| parameters.get(&marker.name) == Some(&marker.value);
+        let queue = self.controller.client.queue().await?.value;
+        let item = queue.iter().find(|item| {
+            item.project.as_ref() == Some(&project.name) && is_newer(item.since_ms) && carries(&item.parameters)
+        });
+        if let Some(item) = item {
+            return Ok(Some(LookUp::Found(Some(item.id), None)));
+        }
+        let builds = self.controller.client.builds_of(&project.name, BUILDS_LOOKED_AT).await?;
+        let build = builds.into_iter().find(|build| is_newer(build.started_ms) && carries(&build.parameters));
+        Ok(build.map(|build| LookUp::Found(build.queue_id, Some(build.id))))
+    }
+
     /// Finds the build of an attempt that an earlier life of this daemon journaled.
-    pub(super) async fn find_again(&self, known: &journal::Attempt) -> Option<Found> {
-        let build = known.number.map(|number| BuildId { project: known.project.clone(), number });
+    pub(super) async fn find_again(&self, known: &journal::Attempt, project: &Project) -> Option<Found> {
+        let build = known.build.as_ref().map(|build| BuildId { project: project.name.clone(), number: build.number });
         if known.queue_item.is_some() || build.is_some() {
             return Some(Found { item: known.queue_item, build, gate: None });
         }
-        let (marker, value) = known.marker.as_ref()?;
-        let project = self.project().await.ok()?;
+        let marker = known.intent.marker.as_ref()?;
         let deadline = Instant::now() + self.config.lost_after;
-        match self.look_up(&project, marker, value, known.intended_ms, deadline).await {
+        let since = known.times.intended.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        match self.look_up(project, marker, since_ms, deadline).await {
             LookUp::Found(item, build) => Some(Found { item, build, gate: None }),
             LookUp::Absent | LookUp::Unanswered => None,
         }

@@ -1,0 +1,218 @@
+//! One TCP connection to a Gearman server: packets in, packets out.
+//!
+//! Small packets leave at once and together (TCP_NODELAY, one buffered write): peers that write a result and the next
+//! grab separately, with Nagle's algorithm on, stall 40 ms per job. A peer that has silently gone is noticed by the
+//! kernel, with and without unanswered data. Holds no memory for reading while nothing comes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::codec::{Codec, CodecError, Frame};
+use super::packet::Packet;
+
+/// The least that is read at a time; most packets are far shorter.
+const READ_STEP: usize = 8 << 10;
+
+/// Room for writing that is kept while there is nothing to write.
+const WRITE_ROOM_KEPT: usize = 4 << 10;
+
+/// How long an idle connection may stay silent before the kernel asks whether the peer is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    pub idle: Duration,
+    pub interval: Duration,
+    pub retries: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    #[error("failed to find the address of {server}: {cause}")]
+    Lookup { server: String, cause: io::Error },
+    #[error("failed to connect to {server}: {cause}")]
+    Connect { server: String, cause: io::Error },
+    #[error("connection broke: {0}")]
+    Broken(io::Error),
+    #[error("server closed the connection")]
+    Closed,
+    #[error("server did not take what was written, or did not close, within {0:?}")]
+    CloseTimedOut(Duration),
+    #[error("server does not speak the protocol: {0}")]
+    Garbled(CodecError),
+    #[error("packet cannot be written: {0}")]
+    Unwritable(CodecError),
+}
+
+/// What an exchange has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchanged {
+    /// Bytes came; frames may be complete.
+    Read,
+    /// Everything that was queued has been handed to the system.
+    Flushed,
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    codec: Codec,
+    incoming: BytesMut,
+    outgoing: BytesMut,
+}
+
+impl Connection {
+    /// Connects to `host:port`, trying each of its addresses for at most `connect_timeout`.
+    pub async fn open(
+        server: &str,
+        connect_timeout: Duration,
+        keep_alive: KeepAlive,
+        max_payload: usize,
+    ) -> Result<Self, ConnectionError> {
+        let lookup = async { Ok(lookup_host(server).await?.collect::<Vec<_>>()) };
+        let addresses = within(connect_timeout, lookup)
+            .await
+            .map_err(|cause| ConnectionError::Lookup { server: server.to_owned(), cause })?;
+        let stream = connect_to_any(&addresses, connect_timeout, keep_alive)
+            .await
+            .map_err(|cause| ConnectionError::Connect { server: server.to_owned(), cause })?;
+        Ok(Self { stream, codec: Codec::new(max_payload), incoming: BytesMut::new(), outgoing: BytesMut::new() })
+    }
+
+    /// Adds a packet to what is written next.
+    pub fn queue(&mut self, packet: &Packet) -> Result<(), ConnectionError> {
+        self.codec.encode(packet, &mut self.outgoing).map_err(ConnectionError::Unwritable)
+    }
+
+    /// Writes what is queued as far as the system takes it, and waits for bytes to come or for the last of it to go.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: it waits for readiness only, and reads and writes without waiting.
+    pub async fn exchange(&mut self) -> Result<Exchanged, ConnectionError> {
+        loop {
+            let mut interest = Interest::READABLE;
+            if !self.outgoing.is_empty() {
+                if self.write_some().map_err(ConnectionError::Broken)? {
+                    return Ok(Exchanged::Flushed);
+                }
+                interest |= Interest::WRITABLE;
+            }
+            self.stream.ready(interest).await.map_err(ConnectionError::Broken)?;
+            if self.read_some()? {
+                return Ok(Exchanged::Read);
+            }
+        }
+    }
+
+    /// Takes the next frame out of what was read.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, ConnectionError> {
+        let frame = self.codec.decode(&mut self.incoming).map_err(ConnectionError::Garbled)?;
+        if self.incoming.is_empty() {
+            self.incoming = BytesMut::new();
+        }
+        Ok(frame)
+    }
+
+    /// Writes what is queued, says that nothing will follow, and waits until the server has closed its side too.
+    ///
+    /// To close while bytes lie unread would reset the connection, and the server might never read our last packets.
+    pub async fn close(mut self, patience: Duration) -> Result<(), ConnectionError> {
+        let farewell = async {
+            self.stream.write_all_buf(&mut self.outgoing).await?;
+            self.stream.shutdown().await?;
+            let mut unread = [0; 1024];
+            while self.stream.read(&mut unread).await? > 0 {}
+            Ok(())
+        };
+        match timeout(patience, farewell).await {
+            Ok(done) => done.map_err(ConnectionError::Broken),
+            Err(_) => Err(ConnectionError::CloseTimedOut(patience)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&self.stream)
+    }
+
+    /// Writes once, and says whether nothing is left.
+    fn write_some(&mut self) -> io::Result<bool> {
+        match self.stream.try_write(&self.outgoing) {
+            Ok(written) => self.outgoing.advance(written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let done = self.outgoing.is_empty();
+        if done && self.outgoing.capacity() > WRITE_ROOM_KEPT {
+            self.outgoing = BytesMut::new();
+        }
+        Ok(done)
+    }
+
+    /// Reads once, and says whether anything came.
+    fn read_some(&mut self) -> Result<bool, ConnectionError> {
+        // The codec reserves more where a long packet has begun.
+        if self.incoming.capacity() - self.incoming.len() < READ_STEP {
+            self.incoming.reserve(READ_STEP);
+        }
+        match self.stream.try_read_buf(&mut self.incoming) {
+            Ok(0) => Err(ConnectionError::Closed),
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(ConnectionError::Broken(error)),
+        }
+    }
+}
+
+impl Default for KeepAlive {
+    /// A dead peer is noticed within a minute.
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30), interval: Duration::from_secs(10), retries: 3 }
+    }
+}
+
+impl KeepAlive {
+    fn tune(self, stream: &TcpStream) -> io::Result<()> {
+        let socket = SockRef::from(stream);
+        let timers = TcpKeepalive::new().with_time(self.idle).with_interval(self.interval).with_retries(self.retries);
+        socket.set_tcp_keepalive(&timers)?;
+        // Keep-alive rests while written data is unacknowledged; without this limit, retransmission of a result to a
+        // dead peer would go on for a quarter of an hour.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(self.idle + self.interval * self.retries))?;
+        Ok(())
+    }
+}
+
+async fn connect_to_any(
+    addresses: &[SocketAddr],
+    connect_timeout: Duration,
+    keep_alive: KeepAlive,
+) -> io::Result<TcpStream> {
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "name has no address");
+    for &address in addresses {
+        match within(connect_timeout, TcpStream::connect(address)).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                keep_alive.tune(&stream)?;
+                return Ok(stream);
+            }
+            Err(error) => last_error = error,
+        }
+    }
+    Err(last_error)
+}
+
+async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match timeout(limit, attempt).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"))),
+    }
+}

@@ -1,0 +1,203 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::gearman::Kind;
+use crate::gearman::client::{self, Client, Submission, Update};
+use crate::gearman::codec::Frame;
+use crate::gearman::testing::Peer;
+
+#[tokio::test]
+async fn text_and_packets_share_a_connection() {
+    let (server, _stop) = start(Config::default()).await;
+    let mut peer = Peer::connect(&server).await;
+    peer.send_bytes(b"\0REQ\0\0\0\x10\0\0\0\x01xstatus\r\nver").await;
+    assert_eq!(peer.receive().await.argument(0), "x");
+    assert_eq!(peer.receive_line().await, ".");
+    peer.send_bytes(b"sion\n\0REQ\0\0\0\x10\0\0\0\x01y").await;
+    assert!(peer.receive_line().await.starts_with("OK layshaft/"));
+    assert_eq!(peer.receive().await.argument(0), "y");
+}
+
+#[tokio::test]
+async fn one_write_may_hold_many_packets_and_a_packet_many_writes() {
+    let (server, _stop) = start(Config::default()).await;
+    let mut peer = Peer::connect(&server).await;
+    peer.send_bytes(&b"\0REQ\0\0\0\x10\0\0\0\x02hi".repeat(100)).await;
+    for byte in b"\0REQ\0\0\0\x10\0\0\0\x03end" {
+        peer.send_bytes(&[*byte]).await;
+    }
+    for _ in 0..100 {
+        assert_eq!(peer.receive().await.argument(0), "hi");
+    }
+    assert_eq!(peer.receive().await.argument(0), "end");
+}
+
+#[tokio::test]
+async fn what_breaks_the_protocol_ends_that_connection_alone() {
+    let (server, _stop) = start(Config { max_body: 1 << 20, ..Config::default() }).await;
+    let mut bystander = Peer::connect(&server).await;
+    let long_line = vec![b'a'; 9000];
+    for hostile in [
+        &b"\0FOO\0\0\0\x01\0\0\0\x01f"[..],
+        b"\0REQ\0\0\0\x01\xff\xff\xff\xf0",
+        b"\0REQ\0\0\0\x07\0\x20\0\0",
+        b"\0REQ\0\0\0\x07\0\0\0\x01f",
+        b"\0REQ\0\0\x03\xe7\0\0\0\0",
+        &long_line,
+    ] {
+        let mut peer = Peer::connect(&server).await;
+        peer.send_bytes(hostile).await;
+        assert_eq!(peer.frame().await, None, "{:?}", &hostile[..hostile.len().min(12)]);
+    }
+    // Half a packet, and gone.
+    for cut in [1, 4, 11, 13] {
+        let mut peer = Peer::connect(&server).await;
+        peer.send_bytes(&b"\0REQ\0\0\0\x01\0\0\0\x04func"[..cut]).await;
+    }
+    bystander.send(Kind::EchoReq, ["still here".into()]).await;
+    assert_eq!(bystander.receive().await.argument(0), "still here");
+    bystander.send_bytes(b"status\n").await;
+    assert_eq!(bystander.receive_line().await, ".", "nothing of it was taken for a function");
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_dropped() {
+    let (server, _stop) = start(Config { max_output: 1 << 20, ..Config::default() }).await;
+    let client = Client::connect(&server, client::Config::default()).await.unwrap();
+    let mut slow = Peer::connect(&server).await;
+    slow.send(Kind::SubmitJob, ["f".into(), "u".into(), "".into()]).await;
+    assert_eq!(slow.receive().await.kind, Kind::JobCreated);
+    let submission = Submission { function: "f".into(), unique: "u".into(), ..Submission::default() };
+    let mut job = client.submit(submission).await.unwrap();
+    let mut worker = Peer::connect(&server).await;
+    let (handle, _) = worker.grab("f").await;
+    let chunk = Bytes::from(vec![b'x'; 1 << 20]);
+    let watchers = || async {
+        let mut admin = Peer::connect(&server).await;
+        admin.send(Kind::GetStatusUnique, ["u".into()]).await;
+        admin.receive().await.argument(5).clone()
+    };
+    assert_eq!(watchers().await, "2");
+    // More than the socket buffers of both ends hold; the bound is the server's, since the other client is served on.
+    let mut sent = 0;
+    while watchers().await == "2" {
+        assert!(sent < 200, "the slow peer is still there after {sent} MiB");
+        worker.send(Kind::WorkData, [handle.clone(), chunk.clone()]).await;
+        assert_eq!(job.next().await, Some(Update::Data(chunk.clone())));
+        sent += 1;
+    }
+    worker.send(Kind::WorkComplete, [handle, "done".into()]).await;
+    assert_eq!(job.next().await, Some(Update::Complete("done".into())));
+}
+
+#[tokio::test]
+async fn a_peer_that_asks_without_listening_is_answered_in_the_end() {
+    let (server, _stop) = start(Config { max_output: 4 << 20, ..Config::default() }).await;
+    let mut peer = Peer::connect(&server).await;
+    let chunk = Bytes::from(vec![b'x'; 256 << 10]);
+    // 32 MiB of answers: far beyond the bound, but it is the peer's own doing and nobody waits for it.
+    let asking = async {
+        let stream = tokio::net::TcpStream::connect(&server).await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        let mut packet = b"\0REQ\0\0\0\x10\0\x04\0\0".to_vec();
+        packet.extend_from_slice(&chunk);
+        let written = tokio::spawn(async move {
+            for _ in 0..128 {
+                tokio::io::AsyncWriteExt::write_all(&mut writer, &packet).await.unwrap();
+            }
+            writer
+        });
+        let mut left = 128 * (12 + (256 << 10));
+        let mut buffer = vec![0; 64 << 10];
+        while left > 0 {
+            let read = tokio::io::AsyncReadExt::read(&mut reader, &mut buffer).await.unwrap();
+            assert!(read > 0, "the connection ended with {left} bytes to come");
+            left -= read;
+        }
+        drop(written.await.unwrap());
+    };
+    tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap();
+    peer.send(Kind::EchoReq, ["x".into()]).await;
+    assert_eq!(peer.receive().await.argument(0), "x");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_until_one_leaves() {
+    let (server, _stop) = start(Config { max_connections: 1, ..Config::default() }).await;
+    let mut first = Peer::connect(&server).await;
+    first.send(Kind::EchoReq, ["x".into()]).await;
+    first.receive().await;
+    assert_eq!(Peer::connect(&server).await.frame().await, None);
+    drop(first);
+    let served = async {
+        loop {
+            let mut next = Peer::connect(&server).await;
+            next.send_bytes(b"version\n").await;
+            if let Some(Frame::Line(_)) = next.frame().await {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), served).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_and_hangs_up_is_still_answered() {
+    let (server, _stop) = start(Config::default()).await;
+    let mut stream = tokio::net::TcpStream::connect(&server).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"status\nversion\n").await.unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut stream).await.unwrap();
+    let mut answer = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+    assert!(answer.starts_with(".\nOK layshaft/"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_lost_worker_is_replaced_over_tcp_too() {
+    let (server, _stop) = start(Config { job_retries: Some(2), ..Config::default() }).await;
+    let client = Client::connect(&server, client::Config::default()).await.unwrap();
+    let submission = Submission { function: "f".into(), ..Submission::default() };
+    let mut job = client.submit(submission).await.unwrap();
+    for _ in 0..2 {
+        let mut worker = Peer::connect(&server).await;
+        assert_eq!(&worker.grab("f").await.0, job.handle());
+    }
+    assert_eq!(job.next().await, Some(Update::Fail));
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_closes_every_connection_and_its_port() {
+    let server = Server::bind("127.0.0.1:0", Config::default()).await.unwrap();
+    let address = server.local_addr().to_string();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(server.run(stop.clone()));
+    let mut peer = Peer::connect(&address).await;
+    peer.send(Kind::EchoReq, ["x".into()]).await;
+    peer.receive().await;
+    stop.cancel();
+    assert_eq!(peer.frame().await, None);
+    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(&address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let taken = Server::bind("127.0.0.1:0", Config::default()).await.unwrap();
+    let address = taken.local_addr().to_string();
+    let error = Server::bind(&address, Config::default()).await.unwrap_err();
+    assert!(error.to_string().contains(&address), "{error}");
+}
+
+#[test]
+fn a_handle_fits_whatever_the_machine_is_called() {
+    assert_eq!(fit_for_handles("build 1:a\n.example"), "build1a.example");
+    assert_eq!(fit_for_handles(&"x".repeat(100)).len(), 40);
+}
+
+async fn start(config: Config) -> (String, CancellationToken) {
+    let server = Server::bind("127.0.0.1:0", config).await.unwrap();
+    let address = server.local_addr().to_string();
+    let stop = CancellationToken::new();
+    tokio::spawn(server.run(stop.clone()));
+    (address, stop)
+}

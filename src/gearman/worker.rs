@@ -1,0 +1,369 @@
+//! A worker: one identity at one server, connected again whenever the connection is lost, for ever.
+//!
+//! Owned and polled by one task. What it is told (`offer`, `grant`, `report`, ...) is kept and leaves together when
+//! `event` is next polled; everything that takes time happens inside `event`, also while a job runs, so that a lost
+//! server is noticed then too. It decides nothing about jobs.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::backoff::Backoff;
+use super::codec;
+use super::connection::{Connection, ConnectionError, Exchanged, KeepAlive};
+use super::packet::{Kind, Packet};
+use super::pulse::{Pulse, Verdict};
+use super::session::{self, Session};
+
+pub use super::session::{Job, Report, Revocation};
+
+/// How long the last packets may take to leave when a worker closes.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `host:port`.
+    pub server: String,
+    /// The name under which the server lists this worker.
+    pub client_id: String,
+    /// For the look-up of the name, and for each of its addresses.
+    pub connect_timeout: Duration,
+    pub keep_alive: KeepAlive,
+    /// After so long a silence an ECHO_REQ is sent, after as long again the connection is given up. Only for servers
+    /// that answer it: geard does not.
+    pub heartbeat: Option<Duration>,
+    /// The longest that a server may leave a grab unanswered; works with every server.
+    pub answer_timeout: Duration,
+    /// The longest pause between two attempts to connect.
+    pub backoff_cap: Duration,
+    /// The longest packet that is taken from the server.
+    pub max_payload: usize,
+}
+
+/// What the owner has to hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The connection is up and everything is registered anew.
+    Connected,
+    /// The connection was lost, or the first attempt of an outage failed. The server has the job back, if there was one.
+    Disconnected { error: String, job: Option<Job> },
+    /// A job came; it may be for a function that is no longer offered, and it may come after the lease was revoked.
+    Assigned(Job),
+    /// The terminal packet of the job with that handle has been handed to the system.
+    ///
+    /// A server that dies before it has read it knows nothing of it, and gives the job out again.
+    Delivered { handle: Bytes },
+    /// A job waits for a sleeper that has no lease: somebody else should grab.
+    Woken,
+    /// The grab that was under way when the lease was revoked brought nothing.
+    Revoked,
+    /// The server sent an error; with the handle of the job that ran when it came.
+    Refused { code: String, text: String, handle: Option<Bytes> },
+}
+
+#[derive(Debug)]
+pub struct Worker {
+    config: Config,
+    session: Session,
+    link: Link,
+    backoff: Backoff,
+    events: VecDeque<Event>,
+    /// The job whose terminal packet has not left yet.
+    undelivered: Option<Bytes>,
+    /// Whether the owner has heard of the outage that lasts.
+    outage_is_known: bool,
+}
+
+enum Link {
+    Down {
+        retry_at: Instant,
+    },
+    /// Kept here, since whoever waits for an event may stop waiting before the connection is there.
+    Connecting(Pin<Box<dyn Future<Output = Result<Connection, ConnectionError>> + Send>>),
+    Up(Box<Live>),
+}
+
+/// A connection that is up, and how it is doing.
+struct Live {
+    connection: Connection,
+    pulse: Pulse,
+    since: Instant,
+}
+
+/// Why a connection is given up.
+#[derive(Debug, thiserror::Error)]
+enum Loss {
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error("{0}")]
+    Violation(&'static str),
+    #[error("server has been silent for {0:?}")]
+    Silence(Duration),
+}
+
+impl Worker {
+    /// Makes a worker that connects when its first event is waited for.
+    pub fn new(config: Config) -> Self {
+        Self {
+            session: Session::new(config.client_id.clone()),
+            link: Link::Down { retry_at: Instant::now() },
+            backoff: Backoff::new(config.backoff_cap, &config.client_id),
+            events: VecDeque::new(),
+            undelivered: None,
+            outage_is_known: false,
+            config,
+        }
+    }
+
+    /// Does all the work, and returns what the owner has to hear next. Never ends by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if it is dropped while it waits, not even an attempt to connect.
+    pub async fn event(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            // A server that floods us with what means nothing must not starve the other tasks.
+            tokio::task::coop::consume_budget().await;
+            match &mut self.link {
+                Link::Down { retry_at } => {
+                    sleep_until(*retry_at).await;
+                    self.link = Link::Connecting(Box::pin(connect(self.config.clone())));
+                }
+                Link::Connecting(attempt) => match attempt.as_mut().await {
+                    Ok(connection) => self.gain(connection),
+                    Err(error) => self.lose(&error.into(), Duration::ZERO),
+                },
+                Link::Up(live) => {
+                    let outcome = live.converse(&mut self.session).await;
+                    let lived = live.since.elapsed();
+                    self.hear(outcome, lived);
+                }
+            }
+        }
+    }
+
+    /// States the whole set of functions that shall be offered.
+    pub fn offer(&mut self, desired: impl Into<Arc<BTreeSet<Bytes>>>) {
+        self.session.offer(desired);
+    }
+
+    /// Gives the capacity to run jobs, one at a time, until it is revoked.
+    pub fn grant(&mut self) {
+        self.session.grant();
+    }
+
+    /// Grabs at once if it sleeps with a lease: the server woke somebody else, who had none.
+    pub fn wake(&mut self) {
+        self.session.wake();
+    }
+
+    /// Takes the capacity away; a running job goes on, and one may still be on its way.
+    pub fn revoke(&mut self) -> Revocation {
+        self.session.revoke()
+    }
+
+    /// Says something about the running job; a terminal report ends it.
+    ///
+    /// Returns false, and sends nothing, if no job runs: it had its terminal packet, or its connection was lost.
+    pub fn report(&mut self, report: Report) -> bool {
+        if report.is_terminal() {
+            self.undelivered = self.session.job().map(|job| job.handle.clone());
+        }
+        self.session.report(report)
+    }
+
+    /// Gives the running job back to the server by dropping the connection, and connects again at once.
+    ///
+    /// Returns that job. Without one nothing happens. With a lease the worker grabs again, and may get the same job:
+    /// revoke it or withdraw the function before. geard does not queue the job again but fails it.
+    pub fn hand_back(&mut self) -> Option<Job> {
+        self.session.job()?;
+        self.link = Link::Down { retry_at: Instant::now() };
+        self.undelivered = None;
+        self.session.disconnected()
+    }
+
+    /// Writes what is left to say and closes in order; the server has a running job back.
+    ///
+    /// A job that is on its way is handed back too, which on geard means that it fails: revoke, and await what
+    /// becomes of the grab, before.
+    ///
+    /// # Errors
+    ///
+    /// When it is not certain that everything has reached the server.
+    pub async fn close(mut self) -> Result<(), ConnectionError> {
+        let Link::Up(live) = self.link else { return Ok(()) };
+        let mut connection = live.connection;
+        self.session.revoke();
+        for packet in self.session.take_packets() {
+            connection.queue(&packet)?;
+        }
+        connection.close(CLOSING_PATIENCE).await
+    }
+
+    /// Returns the job that runs here.
+    pub fn job(&self) -> Option<&Job> {
+        self.session.job()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.session.job().is_some()
+    }
+
+    /// Says whether a grab is under way that may bring a job.
+    pub fn is_grabbing(&self) -> bool {
+        self.session.is_grabbing()
+    }
+
+    pub fn is_leased(&self) -> bool {
+        self.session.is_leased()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+    }
+
+    /// Returns the functions that the server has been told; none without a connection.
+    pub fn functions(&self) -> &Arc<BTreeSet<Bytes>> {
+        self.session.functions()
+    }
+
+    pub fn client_id(&self) -> &str {
+        &self.config.client_id
+    }
+
+    fn gain(&mut self, connection: Connection) {
+        let now = Instant::now();
+        let pulse = Pulse::new(self.config.heartbeat, self.config.answer_timeout, now);
+        self.link = Link::Up(Box::new(Live { connection, pulse, since: now }));
+        self.outage_is_known = false;
+        self.session.connected();
+        self.events.push_back(Event::Connected);
+    }
+
+    fn hear(&mut self, outcome: Result<Exchanged, Loss>, lived: Duration) {
+        let mut violation = None;
+        while let Some(event) = self.session.next_event() {
+            self.events.push_back(match event {
+                session::Event::Assigned(job) => Event::Assigned(job),
+                session::Event::Woken => Event::Woken,
+                session::Event::Revoked => Event::Revoked,
+                session::Event::Refused { code, text, handle } => Event::Refused { code, text, handle },
+                session::Event::Violated(rule) => {
+                    violation.get_or_insert(rule);
+                    continue;
+                }
+            });
+        }
+        let loss = match (outcome, violation) {
+            (_, Some(rule)) => Loss::Violation(rule),
+            (Err(loss), None) => loss,
+            (Ok(Exchanged::Read), None) => return,
+            (Ok(Exchanged::Flushed), None) => {
+                self.events.extend(self.undelivered.take().map(|handle| Event::Delivered { handle }));
+                return;
+            }
+        };
+        self.lose(&loss, lived);
+    }
+
+    fn lose(&mut self, loss: &Loss, lived: Duration) {
+        let job = self.session.disconnected();
+        let delay = self.backoff.next_delay(lived);
+        debug!(client_id = self.config.client_id, error = %loss, ?delay, "gearman server is out of reach");
+        self.link = Link::Down { retry_at: Instant::now() + delay };
+        self.undelivered = None;
+        if !self.outage_is_known || job.is_some() {
+            self.events.push_back(Event::Disconnected { error: loss.to_string(), job });
+        }
+        self.outage_is_known = true;
+    }
+}
+
+impl Config {
+    /// Fills in what seldom needs to differ.
+    pub fn new(server: impl Into<String>, client_id: impl Into<String>) -> Self {
+        Self {
+            server: server.into(),
+            client_id: client_id.into(),
+            connect_timeout: Duration::from_secs(5),
+            keep_alive: KeepAlive::default(),
+            heartbeat: None,
+            answer_timeout: Duration::from_secs(60),
+            backoff_cap: Duration::from_secs(2),
+            max_payload: codec::DEFAULT_MAX_BODY,
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down { .. } => f.write_str("Down"),
+            Self::Connecting(_) => f.write_str("Connecting"),
+            Self::Up(live) => f.debug_tuple("Up").field(&live.connection).finish(),
+        }
+    }
+}
+
+async fn connect(config: Config) -> Result<Connection, ConnectionError> {
+    Connection::open(&config.server, config.connect_timeout, config.keep_alive, config.max_payload).await
+}
+
+impl Live {
+    /// Writes what the session has to say, and lets it hear what comes, once.
+    ///
+    /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
+    async fn converse(&mut self, session: &mut Session) -> Result<Exchanged, Loss> {
+        for packet in session.take_packets() {
+            self.connection.queue(&packet)?;
+        }
+        self.pulse.awaits_answer(session.is_grabbing(), Instant::now());
+        let exchanged = self.exchange().await?;
+        if exchanged == Exchanged::Read {
+            self.pulse.heard(Instant::now());
+            while let Some(frame) = self.connection.next_frame()? {
+                session.receive(frame);
+            }
+        }
+        Ok(exchanged)
+    }
+
+    /// Exchanges bytes, and asks for a sign of life where they fail to come.
+    async fn exchange(&mut self) -> Result<Exchanged, Loss> {
+        loop {
+            tokio::select! {
+                // After a stall of our own, what has come in meanwhile counts before the clock does.
+                biased;
+                exchanged = self.connection.exchange() => return Ok(exchanged?),
+                () = until(self.pulse.deadline()) => {
+                    let now = Instant::now();
+                    match self.pulse.verdict(now) {
+                        Verdict::Wait => {}
+                        Verdict::SendEcho => self.connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
+                        Verdict::GiveUp => return Err(Loss::Silence(self.pulse.silence(now))),
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

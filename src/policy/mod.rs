@@ -1,1 +1,54 @@
-//! (room)
+//! Policies: WebAssembly components that a site drops into a folder, asked at four hooks.
+//!
+//! ```text
+//! folder ─ reload ─ component ─ gate ─► generation ──► pass      one instance per slot, over the whole function table
+//!                                          │    └────► decision  a fresh instance per slot, for one job
+//!                                          └ slot ─ need (what it may see) ─ call (limits) ─ bindings (wit) ─ chain
+//! ```
+//!
+//! A policy imports nothing, so its verdict is a function of the question; that is why answers may be remembered.
+//! Nothing here ever lets a policy that is missing, slow, trapping or malformed stop a running build, and no failure
+//! is ever answered by asking the next policy instead. Only `bindings` knows wit types. Calls are synchronous and may
+//! take milliseconds: call them off the async threads.
+
+mod answers;
+mod binding;
+mod bindings;
+mod book;
+mod call;
+mod chain;
+mod check;
+mod component;
+mod config;
+mod decision;
+mod digest;
+mod engine;
+mod folder;
+mod gate;
+mod generation;
+mod ledger;
+mod mask;
+mod monitor;
+mod need;
+mod pass;
+mod question;
+mod reload;
+mod status;
+mod turn;
+mod verdict;
+mod watch;
+
+#[cfg(test)]
+mod guest;
+
+pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
+pub use call::CallError;
+pub use check::{CheckReport, check};
+pub use component::{Description, Hook, LoadError, Needs, ParameterValues};
+pub use config::{Config, Grant, Limits, Mode, SlotGuard};
+pub use decision::{Outcome, Request};
+pub use digest::Digest;
+pub use generation::{Controller, Generation};
+pub use pass::{Pass, World};
+pub use reload::{Error, Policies};
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};

@@ -1,0 +1,114 @@
+//! What is in force and what was before: the reloader's memory between two looks at the folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::digest::Digest;
+use super::gate::Version;
+use super::ledger::{Entry, Kept, Page};
+use super::status::{Change, ChangeKind, Refusal};
+
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) number: u64,
+    pub(super) published: bool,
+    pub(super) live: BTreeMap<String, Live>,
+    /// What the ledger says was in force, not compiled yet. Empty after the first look.
+    pub(super) kept: BTreeMap<String, Entry>,
+    /// Versions that were refused, so that they are neither compiled nor reported again at every look.
+    pub(super) refused: BTreeMap<String, (Digest, Refusal)>,
+    pub(super) quarantined: BTreeSet<Digest>,
+    pub(super) retired: BTreeSet<String>,
+    /// The policies that block something, with what says where.
+    pub(super) blocking: BTreeMap<String, Option<String>>,
+    /// Complaints of the last look, so that each is logged once.
+    pub(super) complaints: BTreeSet<String>,
+    pub(super) written: Page,
+}
+
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) version: Version,
+    /// The generation that brought it; 0 until that has its number.
+    pub(super) since: u64,
+    pub(super) previous: Option<Previous>,
+}
+
+/// The version before, for a rollback.
+#[derive(Debug)]
+pub(super) enum Previous {
+    Loaded(Box<Version>),
+    Kept(Kept),
+}
+
+/// By policy: its place in the order, its version, its module.
+pub(super) type Shape = BTreeMap<String, (String, Digest, Digest)>;
+
+impl Book {
+    pub(super) fn resume(page: Page) -> Self {
+        Self {
+            number: page.generation,
+            kept: page.policies.clone(),
+            quarantined: page.quarantined.clone(),
+            retired: page.retired.clone(),
+            written: page,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        let kept = self.kept.iter().map(|(name, entry)| {
+            (name.clone(), (entry.stem.clone(), entry.live.fingerprint(), entry.live.module.clone()))
+        });
+        let live = self.live.iter().map(|(name, live)| {
+            let Version { stem, fingerprint, module, .. } = &live.version;
+            (name.clone(), (stem.clone(), fingerprint.clone(), module.digest.clone()))
+        });
+        kept.chain(live).collect()
+    }
+
+    pub(super) fn page(&self) -> Page {
+        let live = self.live.iter().map(|(name, live)| {
+            let previous = live.previous.as_ref().map(Previous::kept);
+            let entry =
+                Entry { stem: live.version.stem.clone(), since: live.since, live: live.version.kept(), previous };
+            (name.clone(), entry)
+        });
+        Page {
+            generation: self.number,
+            policies: self.kept.clone().into_iter().chain(live).collect(),
+            quarantined: self.quarantined.clone(),
+            retired: self.retired.clone(),
+        }
+    }
+}
+
+impl Previous {
+    fn kept(&self) -> Kept {
+        match self {
+            Self::Loaded(version) => version.kept(),
+            Self::Kept(kept) => kept.clone(),
+        }
+    }
+}
+
+impl Version {
+    pub(super) fn kept(&self) -> Kept {
+        Kept { module: self.module.digest.clone(), sidecar: self.sidecar.clone() }
+    }
+}
+
+/// Returns what has changed between two shapes.
+pub(super) fn changes(before: &Shape, after: &Shape) -> Vec<Change> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let change = |name: &String| {
+        let (kind, digest) = match (before.get(name), after.get(name)) {
+            (None, Some((_, _, digest))) => (ChangeKind::Added, digest),
+            (Some((_, _, digest)), None) => (ChangeKind::Removed, digest),
+            (Some(one), Some(other)) if one.1 != other.1 => (ChangeKind::Replaced, &other.2),
+            (Some(one), Some(other)) if one.0 != other.0 => (ChangeKind::Moved, &other.2),
+            _ => return None,
+        };
+        Some(Change { slot: name.clone(), kind, digest: digest.clone() })
+    };
+    names.into_iter().filter_map(change).collect()
+}

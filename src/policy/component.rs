@@ -1,0 +1,231 @@
+//! From bytes to a policy that can be instantiated, or an error that says what its author has to do.
+//!
+//! Nothing that imports anything gets past here; a policy's verdict is then a function of the question.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::mpsc;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::bindings::{self, Indices};
+use super::call::{CallError, Instance, Limiter};
+use super::config::Limits;
+use super::digest::Digest;
+
+const PACKAGE: &str = "layshaft:policy/";
+const VERSION: &str = "0.1.0";
+
+/// A question that policies are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    Naming,
+    Matching,
+    Parameters,
+    Offline,
+}
+
+impl Hook {
+    pub(super) const ALL: [Self; 4] = [Self::Naming, Self::Matching, Self::Parameters, Self::Offline];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Naming => "naming",
+            Self::Matching => "matching",
+            Self::Parameters => "parameters",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a policy says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    pub name: String,
+    pub version: String,
+    pub summary: String,
+    pub needs: Needs,
+}
+
+/// What a policy asks to see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    pub project: bool,
+    pub node_name: bool,
+    /// Globs.
+    pub labels: Vec<String>,
+    pub parameter_values: ParameterValues,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterValues {
+    None,
+    Named(BTreeSet<String>),
+    All,
+}
+
+/// A policy file, compiled and tried.
+pub(super) struct Module {
+    pub(super) digest: Digest,
+    pub(super) hooks: BTreeSet<Hook>,
+    pub(super) description: Description,
+    pub(super) pre: InstancePre<Limiter>,
+    pub(super) indices: Indices,
+}
+
+/// Why a file is no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(
+        "the file has {size} bytes and more than {limit} are not loaded: strip it, or raise policy.limits.max_module"
+    )]
+    TooLarge { size: u64, limit: u64 },
+    #[error("the file is empty: copy it under a temporary name, then rename it")]
+    Empty,
+    #[error("the file is WebAssembly text: translate it first, with `wasm-tools parse FILE -o FILE.wasm`")]
+    Text,
+    #[error("the file is not WebAssembly (it does not start with \\0asm)")]
+    NotWasm,
+    #[error("the file is a core module, not a component: wrap it, with `wasm-tools component new FILE -o COMPONENT`")]
+    CoreModule,
+    #[error(
+        "the file cannot be compiled: {0}; if it was still being copied, copy it under a temporary name, then rename it"
+    )]
+    Compile(String),
+    #[error("the file took longer than {0:?} to compile: make it smaller, or raise policy.limits.compile_timeout")]
+    CompileTimeout(std::time::Duration),
+    #[error(
+        "it imports {0}; a policy may import nothing at all: build it for wasm32-unknown-unknown, or stub WASI out when \
+         making the component"
+    )]
+    Imports(String),
+    #[error(
+        "it exports {export}, which this version does not know; it knows {PACKAGE}{{meta, naming, matching, parameters, offline}}@{VERSION}"
+    )]
+    UnknownExport { export: String },
+    #[error("it does not export {PACKAGE}meta@{VERSION}, by which a policy introduces itself")]
+    NoMeta,
+    #[error("it exports none of the hooks naming, matching, parameters, offline, so it could never be asked anything")]
+    NoHook,
+    #[error("its exports do not fit wit/policy.wit: {0}")]
+    WrongType(String),
+    #[error("it cannot be started: {0}")]
+    Start(#[source] CallError),
+}
+
+impl Module {
+    /// Compiles a file and tries it. Takes up to the compile timeout; to be called off the async threads.
+    pub(super) fn load(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
+        look(bytes, limits)?;
+        let component = compile(engine, bytes, limits)?;
+        refuse_imports(engine, &component)?;
+        refuse_unknown_exports(engine, &component)?;
+        let exports = |interface: &str| component.get_export_index(None, interface_name(interface)).is_some();
+        if !exports("meta") {
+            return Err(LoadError::NoMeta);
+        }
+        let hooks: BTreeSet<Hook> = Hook::ALL.into_iter().filter(|hook| exports(hook.as_str())).collect();
+        if hooks.is_empty() {
+            return Err(LoadError::NoHook);
+        }
+        let wrong_type = |error: wasmtime::Error| LoadError::WrongType(format!("{error:#}"));
+        let pre = Linker::new(engine).instantiate_pre(&component).map_err(wrong_type)?;
+        let indices = Indices::find(&pre, &hooks).map_err(wrong_type)?;
+        // Only a trial shows wrong types: the names alone are held against the contract until here.
+        let description = Instance::trial(&pre, limits)
+            .map_err(LoadError::Start)?
+            .load(&indices)
+            .map_err(wrong_type)?
+            .describe()
+            .map_err(LoadError::Start)?;
+        Ok(Self { digest: Digest::of(bytes), hooks, description, pre, indices })
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module").field("digest", &self.digest).field("hooks", &self.hooks).finish_non_exhaustive()
+    }
+}
+
+/// Recognises what people drop by mistake, before any of it is compiled.
+fn look(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
+    let size = bytes.len() as u64;
+    if size > limits.max_module {
+        return Err(LoadError::TooLarge { size, limit: limits.max_module });
+    }
+    match bytes {
+        [] => Err(LoadError::Empty),
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
+        [b'\0', b'a', b's', b'm', ..] => Ok(()),
+        _ if bytes.trim_ascii_start().starts_with(b"(") => Err(LoadError::Text),
+        _ => Err(LoadError::NotWasm),
+    }
+}
+
+/// Compiles on a thread of its own: a compilation cannot be stopped, only no longer waited for.
+fn compile(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Component, LoadError> {
+    let (done, compiled) = mpsc::sync_channel(1);
+    let (engine, bytes) = (engine.clone(), bytes.to_vec());
+    let work = move || {
+        // Whoever waited may be gone; then the result is of no use.
+        let _ = done.send(Component::new(&engine, bytes));
+    };
+    std::thread::Builder::new()
+        .name("policy-compile".into())
+        .spawn(work)
+        .map_err(|error| LoadError::Compile(error.to_string()))?;
+    match compiled.recv_timeout(limits.compile_timeout) {
+        Ok(Ok(component)) => Ok(component),
+        Ok(Err(error)) => Err(LoadError::Compile(format!("{error:#}"))),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(LoadError::CompileTimeout(limits.compile_timeout)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::Compile("the compiler gave up on it".into())),
+    }
+}
+
+fn refuse_imports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    let imports: Vec<String> = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
+    if imports.is_empty() { Ok(()) } else { Err(LoadError::Imports(imports.join(", "))) }
+}
+
+/// Refuses exports under our package that are no hook of a version we speak; others are none of our business.
+fn refuse_unknown_exports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    for (export, _) in component.component_type().exports(engine) {
+        let Some(rest) = export.strip_prefix(PACKAGE) else { continue };
+        let known = rest.split_once('@').is_some_and(|(interface, version)| {
+            let interface_known = interface == "meta" || Hook::ALL.iter().any(|hook| hook.as_str() == interface);
+            interface_known && version.starts_with("0.1.")
+        });
+        if !known {
+            return Err(LoadError::UnknownExport { export: export.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn interface_name(interface: &str) -> String {
+    format!("{PACKAGE}{interface}@{VERSION}")
+}
+
+/// Settles what `describe` may say.
+pub(super) fn describe(answer: bindings::Description) -> Result<Description, String> {
+    for glob in &answer.needs.labels {
+        super::binding::globs(std::slice::from_ref(glob), false)
+            .map_err(|error| format!("it needs labels {glob:?}: {error}"))?;
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+#[path = "component_tests.rs"]
+mod tests;

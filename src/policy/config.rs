@@ -1,0 +1,151 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::human_duration;
+
+use super::Digest;
+
+/// What the site's own configuration says about policies. It guards the folder, and is therefore not in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub struct Config {
+    /// Where policies are dropped: `NN-name.wasm`, beside it `NN-name.toml` if it needs settings or a binding.
+    pub folder: PathBuf,
+    /// Where the last good version of each policy is kept over a restart. Nobody but the daemon may write there.
+    #[serde(default)]
+    pub state: Option<PathBuf>,
+    #[serde(default)]
+    pub limits: Limits,
+    /// By the policy's name, which is its file's without number and ending.
+    #[serde(default)]
+    pub slots: BTreeMap<String, SlotGuard>,
+    /// Globs of parameters whose values no policy ever sees; letter case does not count.
+    #[serde(default)]
+    pub secret_parameters: Vec<String>,
+    /// How long the whole folder has to be at rest before it is read.
+    #[serde(with = "human_duration", default = "default_quiet")]
+    pub quiet: Duration,
+    /// How often the folder is looked at, for mounts that report no changes.
+    #[serde(with = "human_duration", default = "default_rescan")]
+    pub rescan: Duration,
+}
+
+impl Config {
+    /// Returns the defaults for a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            state: None,
+            limits: Limits::default(),
+            slots: BTreeMap::new(),
+            secret_parameters: Vec::new(),
+            quiet: default_quiet(),
+            rescan: default_rescan(),
+        }
+    }
+
+    pub(super) fn guard(&self, name: &str) -> SlotGuard {
+        self.slots.get(name).cloned().unwrap_or_default()
+    }
+}
+
+fn default_quiet() -> Duration {
+    Duration::from_millis(500)
+}
+
+fn default_rescan() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// What one call of a policy may cost, and what one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct Limits {
+    /// Instructions, roughly, for starting, `configure` and the call together. The same question always costs the same.
+    pub fuel: u64,
+    /// The backstop in time, an order above what the fuel takes.
+    #[serde(with = "human_duration")]
+    pub deadline: Duration,
+    /// Bytes, summed over all memories of an instance.
+    pub memory: usize,
+    /// Bytes of one answer, its reason and trace included.
+    pub answer: usize,
+    #[serde(with = "human_duration")]
+    pub compile_timeout: Duration,
+    /// Bytes of a `.wasm` file.
+    pub max_module: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: 100_000_000, // some 100 ms; a decision of the largest guest measured takes 2 ms
+            deadline: Duration::from_secs(2),
+            memory: 64 << 20,
+            answer: 256 << 10,
+            compile_timeout: Duration::from_secs(60), // a Python guest of 18 MB takes 11 s on one core
+            max_module: 32 << 20,
+        }
+    }
+}
+
+/// What the site grants to one policy, and asks of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct SlotGuard {
+    pub grants: BTreeSet<Grant>,
+    /// The only file contents that are accepted.
+    pub sha256: Option<Digest>,
+    pub mode: Mode,
+    /// Without this policy, or its last good version, nothing is offered where it is bound.
+    pub required: bool,
+    /// If this policy fails, a node is treated as used up.
+    pub single_use: bool,
+}
+
+impl Default for SlotGuard {
+    fn default() -> Self {
+        Self { grants: BTreeSet::new(), sha256: None, mode: Mode::Enforce, required: true, single_use: false }
+    }
+}
+
+/// What a policy may do only if the site says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// Turn no match into a match.
+    Widen,
+    /// Set a parameter's value.
+    Rewrite,
+    /// Keep a node online against the client's wish.
+    Veto,
+    /// See values of parameters.
+    Values,
+    /// See node labels that no expression names.
+    Labels,
+}
+
+impl Grant {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Widen => "widen",
+            Self::Rewrite => "rewrite",
+            Self::Veto => "veto",
+            Self::Values => "values",
+            Self::Labels => "labels",
+        }
+    }
+}
+
+/// Whether a policy's verdicts count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Enforce,
+    /// Asked aside and logged; neither its answers nor its failures are felt.
+    Monitor,
+}

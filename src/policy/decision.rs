@@ -1,0 +1,137 @@
+//! Decisions about one job: each asks a fresh instance, so that no job can leave anything behind for the next.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::error;
+
+use super::answers::{End, Filtered, Start};
+use super::call::{CallError, Instance};
+use super::chain::{self, Heard};
+use super::component::Hook;
+use super::config::Mode;
+use super::generation::{Controller, Generation, Slot};
+use super::mask::Mask;
+use super::need;
+use super::question::{Ending, OfflineQuestion, ParametersQuestion};
+use super::verdict::Explained;
+use crate::domain::{BuildResult, FunctionName, Node, Parameters, Project};
+
+/// A job that became, or shall become, a build.
+///
+/// The parameters are without those that belong to the host: the marker, the pin, OFFLINE_NODE_WHEN_COMPLETE.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub controller: &'a Controller,
+    pub project: &'a Project,
+    pub function: &'a FunctionName,
+    /// The label part of the function.
+    pub label: Option<&'a str>,
+    pub node: &'a Node,
+    /// Labels that some project's expression names.
+    pub named_labels: &'a BTreeSet<String>,
+    pub requested: &'a Parameters,
+    pub client_asks_offline: bool,
+}
+
+/// How a build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// None if the controller does not say.
+    pub result: Option<BuildResult>,
+    pub duration: Duration,
+}
+
+impl Generation {
+    /// Decides which parameters go on to the build, or that there is none.
+    pub fn filter(&self, request: &Request<'_>) -> Filtered {
+        let heard = self.hear(Hook::Parameters, request, |slot| slot.parameters_question(request), Instance::filter);
+        chain::parameters(request.requested, request.project, &heard)
+    }
+
+    /// Decides what becomes of the node when the build starts.
+    pub fn build_started(&self, request: &Request<'_>) -> Start {
+        let heard = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), Instance::build_started);
+        chain::build_started(request.client_asks_offline, &heard)
+    }
+
+    /// Decides what becomes of the node when the build has ended.
+    pub fn build_ended(&self, request: &Request<'_>, outcome: &Outcome) -> End {
+        let duration_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
+        let ending = Ending { result: outcome.result, duration_ms };
+        let ask = move |instance: &mut Instance, question: &OfflineQuestion| {
+            let mut verdict = instance.build_ended(question, ending)?;
+            let mask = Mask::of_values(&question.requested);
+            // A message is a text like a reason: it ends up on a page that many can read.
+            if let super::verdict::EndAnswer::Offline(message) | super::verdict::EndAnswer::Held(message) =
+                &mut verdict.answer
+            {
+                *message = mask.apply(message);
+            }
+            Ok(verdict)
+        };
+        let heard = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), ask);
+        chain::build_ended(request.client_asks_offline, &heard)
+    }
+
+    fn hear<Q: Send + 'static, A: std::fmt::Debug + 'static>(
+        &self,
+        hook: Hook,
+        request: &Request<'_>,
+        question: impl Fn(&Slot) -> Q,
+        ask: impl Fn(&mut Instance, &Q) -> Result<Explained<A>, CallError> + Copy + Send + 'static,
+    ) -> Vec<Heard<'_, A>> {
+        let bound =
+            |slot: &&Arc<Slot>| slot.bind.holds(request.controller, &request.project.name, &request.node.labels);
+        let mut heard = Vec::new();
+        for slot in self.with_hook(hook).filter(bound) {
+            let question = question(slot);
+            let mask = Mask::of(request.requested);
+            match slot.mode {
+                Mode::Enforce => {
+                    let answer = slot.start().and_then(|mut instance| ask(&mut instance, &question));
+                    if let Err(error) = &answer {
+                        error!(slot = %slot.voice.name, %hook, project = %request.project.name, %error, "policy failed");
+                    }
+                    let answer = answer.map(|verdict| verdict.masked(|text| mask.apply(text)));
+                    heard.push(Heard { voice: &slot.voice, answer: Arc::new(answer) });
+                }
+                Mode::Monitor => self
+                    .monitor
+                    .observe_job(hook, slot, &request.project.name, mask, move |instance| ask(instance, &question)),
+            }
+        }
+        heard
+    }
+}
+
+impl Slot {
+    fn parameters_question(&self, request: &Request<'_>) -> ParametersQuestion {
+        ParametersQuestion {
+            controller: request.controller.name.as_str().to_owned(),
+            project: need::project(request.project),
+            function: request.function.as_str().to_owned(),
+            label: request.label.map(str::to_owned),
+            node: self.sight.node(request.node, request.named_labels),
+            declared: request.project.parameters.clone().unwrap_or_default(),
+            requested: self.sight.requested(request),
+        }
+    }
+
+    fn offline_question(&self, request: &Request<'_>) -> OfflineQuestion {
+        OfflineQuestion {
+            controller: request.controller.name.as_str().to_owned(),
+            project: need::project(request.project),
+            function: request.function.as_str().to_owned(),
+            label: request.label.map(str::to_owned),
+            node: self.sight.node(request.node, request.named_labels),
+            requested: self.sight.requested(request),
+            client_asks_offline: request.client_asks_offline,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

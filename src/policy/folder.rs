@@ -1,0 +1,180 @@
+//! The folder, read once: which policies it holds, in which order.
+//!
+//! Reading decides nothing: what is unreadable is handed on as such, since a file that is gone and a file that cannot
+//! be read are different things.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::digest::Digest;
+
+/// Longer settings than this are a mistake.
+const LONGEST_SIDECAR: u64 = 1 << 20;
+
+/// A policy's file and what is beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PolicyFile {
+    /// Without number and ending.
+    pub(super) name: String,
+    /// Without ending: it decides the order.
+    pub(super) stem: String,
+    pub(super) contents: Result<Contents, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contents {
+    pub(super) module: Vec<u8>,
+    pub(super) sidecar: Option<String>,
+}
+
+impl PolicyFile {
+    pub(super) fn file_name(&self) -> String {
+        format!("{}.wasm", self.stem)
+    }
+}
+
+impl Contents {
+    /// Returns what tells this version of a policy from every other: module and sidecar.
+    pub(super) fn fingerprint(&self) -> Digest {
+        fingerprint(&Digest::of(&self.module), self.sidecar.as_deref())
+    }
+}
+
+pub(super) fn fingerprint(module: &Digest, sidecar: Option<&str>) -> Digest {
+    Digest::of(format!("{module}\n{}", sidecar.map_or("none".to_owned(), |text| format!("some\n{text}"))).as_bytes())
+}
+
+/// Reads all policies, in order. Two files of one name: the later one is handed on as unreadable.
+pub(super) fn read(folder: &Path, max_module: u64) -> Result<Vec<PolicyFile>, String> {
+    let mut stems = Vec::new();
+    let mut orphans = Vec::new();
+    let entries = fs::read_dir(folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+        let file_name = entry.file_name();
+        // Hidden names are how editors, rsync and ConfigMap mounts call what is not yet, or no longer, meant.
+        let Some(file_name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        if let Some(stem) = file_name.strip_suffix(".wasm") {
+            stems.push(stem.to_owned());
+        } else if let Some(stem) = file_name.strip_suffix(".toml") {
+            orphans.push(stem.to_owned());
+        }
+    }
+    stems.sort_by_cached_key(|stem| order(stem));
+    orphans.retain(|orphan| !stems.contains(orphan));
+    for stem in orphans {
+        tracing::warn!(file = %format!("{stem}.toml"), "settings without a policy: no .wasm of that name is beside it");
+    }
+    let mut first_of_name = BTreeMap::new();
+    let mut files = Vec::new();
+    for stem in stems {
+        let name = name_of(&stem).to_owned();
+        let contents = if let Some(first) = first_of_name.get(&name) {
+            Err(format!("{first}.wasm has the same name: give one of them another"))
+        } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            Err("its file name has more than letters, digits, '-', '_' and '.': rename it".to_owned())
+        } else {
+            read_contents(folder, &stem, max_module)
+        };
+        first_of_name.entry(name.clone()).or_insert_with(|| stem.clone());
+        files.push(PolicyFile { name, stem, contents });
+    }
+    Ok(files)
+}
+
+/// Returns how stems sort: by number, as people count, then by name; without number last.
+pub(super) fn order(stem: &str) -> (u64, String) {
+    let number = stem.split_once('-').and_then(|(number, _)| number.parse().ok());
+    (number.unwrap_or(u64::MAX), stem.to_owned())
+}
+
+pub(super) fn name_of(stem: &str) -> &str {
+    match stem.split_once('-') {
+        Some((number, name))
+            if !name.is_empty() && !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()) =>
+        {
+            name
+        }
+        _ => stem,
+    }
+}
+
+fn read_contents(folder: &Path, stem: &str, max_module: u64) -> Result<Contents, String> {
+    let module = read_file(&folder.join(format!("{stem}.wasm")), max_module)?
+        .ok_or_else(|| "it went away while it was being read".to_owned())?;
+    let sidecar = read_file(&folder.join(format!("{stem}.toml")), LONGEST_SIDECAR)?
+        .map(|bytes| String::from_utf8(bytes).map_err(|_| format!("{stem}.toml is not UTF-8")))
+        .transpose()?;
+    Ok(Contents { module, sidecar })
+}
+
+fn read_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
+    let name = path.file_name().unwrap_or_default().display();
+    let size = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        Ok(_) => return Err(format!("{name} is not a file")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{name} cannot be read: {error}")),
+    };
+    if size > limit {
+        return Err(format!("{name} has {size} bytes and more than {limit} are not read"));
+    }
+    fs::read(path).map(Some).map_err(|error| format!("{name} cannot be read: {error}"))
+}
+
+/// What the folder looks like from outside, to see whether it is at rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    Files(BTreeMap<PathBuf, (u64, Option<SystemTime>)>),
+    Unreadable(std::io::ErrorKind),
+}
+
+impl Stamp {
+    pub(super) fn of(folder: &Path) -> Self {
+        let look = || -> std::io::Result<BTreeMap<_, _>> {
+            let mut files = BTreeMap::new();
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                // Through links: a ConfigMap's files are links that never change themselves.
+                let Ok(metadata) = fs::metadata(&path) else { continue };
+                files.insert(path, (metadata.len(), metadata.modified().ok()));
+            }
+            Ok(files)
+        };
+        match look() {
+            Ok(files) => Self::Files(files),
+            Err(error) => Self::Unreadable(error.kind()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_read_in_the_order_in_which_people_count() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in
+            ["10-b.wasm", "9-a.wasm", "plain.wasm", "9-a.toml", ".hidden.wasm", "x.wasm.tmp", "11-b.wasm", "30-ü.wasm"]
+        {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        fs::create_dir(folder.path().join("12-dir.wasm")).unwrap();
+        let files = read(folder.path(), 100).unwrap();
+        let seen: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.contents.is_ok())).collect();
+        assert_eq!(seen, [("a", true), ("b", true), ("b", false), ("dir", false), ("ü", false), ("plain", true)]);
+        assert_eq!(files[0].contents.as_ref().unwrap().sidecar.as_deref(), Some("9-a.toml"));
+        assert!(read(folder.path(), 3).unwrap()[0].contents.as_ref().unwrap_err().contains("8 bytes"));
+        assert!(read(&folder.path().join("none"), 3).is_err());
+    }
+
+    #[test]
+    fn settings_are_part_of_a_version() {
+        let version = |sidecar: Option<&str>| Contents { module: vec![1], sidecar: sidecar.map(str::to_owned) };
+        assert_ne!(version(None).fingerprint(), version(Some("")).fingerprint());
+        assert_ne!(version(Some("a")).fingerprint(), version(Some("b")).fingerprint());
+    }
+}

@@ -1,0 +1,139 @@
+//! What a file has to pass before it is in force: interface, settings, laws.
+//!
+//! A gate never changes what is in force; it says yes, or which slot, which gate and what to do.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+
+use super::binding::Sidecar;
+use super::call::{CallError, Instance};
+use super::chain::Voice;
+use super::component::{Hook, Module};
+use super::config::Config;
+use super::digest::Digest;
+use super::folder::fingerprint;
+use super::generation::Slot;
+use super::need::Sight;
+use super::question::{NamingQuestion, NodeClass, ProjectView};
+use super::status::{Gate, Refusal};
+use crate::domain::ProjectKind;
+
+/// A policy that has passed all gates: what of it goes into a generation.
+#[derive(Clone, Debug)]
+pub(super) struct Version {
+    pub(super) stem: String,
+    pub(super) module: Arc<Module>,
+    pub(super) sidecar: Option<String>,
+    pub(super) fingerprint: Digest,
+    /// One for each binding.
+    pub(super) slots: Vec<Arc<Slot>>,
+    pub(super) advice: Vec<String>,
+}
+
+/// Compiles a module, unless that was done before.
+pub(super) fn interface(engine: &Engine, config: &Config, name: &str, bytes: &[u8]) -> Result<Arc<Module>, Refusal> {
+    let refuse =
+        |error: super::LoadError| Refusal { slot: name.into(), gate: Gate::Interface, reason: error.to_string() };
+    Module::load(engine, bytes, &config.limits).map(Arc::new).map_err(refuse)
+}
+
+/// Binds a module to its settings, and tries both.
+pub(super) fn settle(
+    config: &Config,
+    name: &str,
+    stem: &str,
+    module: Arc<Module>,
+    sidecar: Option<&str>,
+) -> Result<Version, Refusal> {
+    let refuse = |gate: Gate, reason: String| Refusal { slot: name.into(), gate, reason };
+    let settled = match sidecar {
+        Some(text) => Sidecar::parse(text).map_err(|error| refuse(Gate::Settings, format!("{stem}.toml: {error}")))?,
+        None => Sidecar::absent(),
+    };
+    let guard = config.guard(name);
+    let (sight, advice) = Sight::new(name, &module.description.needs, &guard.grants, &config.secret_parameters)
+        .map_err(|error| refuse(Gate::Settings, error))?;
+    configure(config, &module, &settled.settings)
+        .map_err(|error| refuse(Gate::Settings, format!("{error}; see {stem}.toml")))?;
+    laws(config, &module, &settled.settings).map_err(|example| refuse(Gate::Laws, example))?;
+    let several = settled.binds.len() > 1;
+    let settings: Arc<str> = settled.settings.into();
+    let slots = settled.binds.into_iter().enumerate().map(|(index, bind)| {
+        let slot_name = if several { format!("{name}#{}", index + 1) } else { name.to_owned() };
+        let single_use = guard.single_use || bind.single_use;
+        let grants = guard.grants.clone();
+        Arc::new(Slot {
+            voice: Voice { name: slot_name.into(), policy: name.into(), grants, single_use },
+            module: module.clone(),
+            settings: settings.clone(),
+            bind,
+            mode: guard.mode,
+            sight: sight.clone(),
+            limits: config.limits.clone(),
+        })
+    });
+    Ok(Version {
+        stem: stem.to_owned(),
+        sidecar: sidecar.map(str::to_owned),
+        fingerprint: fingerprint(&module.digest, sidecar),
+        slots: slots.collect(),
+        module,
+        advice,
+    })
+}
+
+fn configure(config: &Config, module: &Module, settings: &str) -> Result<(), CallError> {
+    Instance::start(module, settings, &config.limits).map(drop)
+}
+
+/// Asks for names of a few projects that every site could have; on an unlawful answer returns the example.
+fn laws(config: &Config, module: &Module, settings: &str) -> Result<(), String> {
+    if !module.hooks.contains(&Hook::Naming) {
+        return Ok(());
+    }
+    for question in samples() {
+        let answer =
+            Instance::start(module, settings, &config.limits).and_then(|mut instance| instance.names(&question));
+        if let Err(error) = answer {
+            let project = &question.project.full_name;
+            return Err(format!(
+                "asked for the names of project {project:?} with labels {:?}: {error}",
+                question.matched_labels
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn samples() -> impl Iterator<Item = NamingQuestion> {
+    let projects = [("lint", "lint"), ("team/app/build", "build"), ("a-b_c.d", "a-b_c.d")];
+    let labels: [&[&str]; 2] = [&[], &["linux", "x86-64"]];
+    projects.into_iter().flat_map(move |(full_name, short_name)| {
+        labels.into_iter().map(move |labels| {
+            let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+            NamingQuestion {
+                controller: "sample".into(),
+                project: ProjectView {
+                    full_name: full_name.into(),
+                    short_name: short_name.into(),
+                    kind: ProjectKind::Freestyle,
+                },
+                short_name_unique: full_name == short_name,
+                node: NodeClass { built_in: false, exclusive: false, name: None, labels: labels.clone() },
+                matched_labels: labels,
+            }
+        })
+    })
+}
+
+/// Returns the bindings of a sidecar that may be broken; what cannot be read binds everywhere, to be safe.
+pub(super) fn binds_of(sidecar: Option<&str>) -> Vec<super::binding::Bind> {
+    sidecar.and_then(|text| Sidecar::parse(text).ok()).unwrap_or_else(Sidecar::absent).binds
+}
+
+/// Returns the hooks of a version, for people.
+pub(super) fn hooks_of(version: &Version) -> BTreeSet<Hook> {
+    version.module.hooks.clone()
+}

@@ -1,0 +1,85 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use super::binding::Bind;
+use super::call::{CallError, Instance};
+use super::chain::Voice;
+use super::component::{Hook, Module};
+use super::config::{Limits, Mode};
+use super::digest::Digest;
+use super::monitor::Monitor;
+use super::need::Sight;
+use super::pass::{Pass, World};
+use crate::domain::{ControllerName, ProjectName};
+
+/// A controller as far as bindings know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Controller {
+    pub name: ControllerName,
+    pub tags: BTreeSet<String>,
+}
+
+/// All slots that are in force together; it never changes. A job keeps the one with which it started.
+pub struct Generation {
+    pub(super) number: u64,
+    /// In file order.
+    pub(super) slots: Vec<Arc<Slot>>,
+    /// Where nothing is offered, since a required policy is missing there.
+    pub(super) blocked: Vec<Bind>,
+    pub(super) monitor: Monitor,
+}
+
+/// One policy in force somewhere.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) voice: Voice,
+    pub(super) module: Arc<Module>,
+    /// JSON.
+    pub(super) settings: Arc<str>,
+    pub(super) bind: Bind,
+    pub(super) mode: Mode,
+    pub(super) sight: Sight,
+    pub(super) limits: Limits,
+}
+
+impl Generation {
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the digests of the policies in force, each once, in file order.
+    pub fn digests(&self) -> Vec<Digest> {
+        let mut digests: Vec<Digest> = self.slots.iter().map(|slot| slot.module.digest.clone()).collect();
+        digests.dedup();
+        digests
+    }
+
+    /// Returns whether a required policy that is bound there is missing, so that nothing may be offered.
+    pub fn is_blocked(&self, controller: &Controller, project: &ProjectName, labels: &BTreeSet<String>) -> bool {
+        self.blocked.iter().any(|bind| bind.holds(controller, project, labels))
+    }
+
+    /// Starts one pass over the function table: an instance per slot, no question asked twice.
+    pub fn pass<'g>(&'g self, world: &'g World) -> Pass<'g> {
+        Pass::new(self, world)
+    }
+
+    /// Returns the slots with a hook, whatever their mode.
+    pub(super) fn with_hook(&self, hook: Hook) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.iter().filter(move |slot| slot.module.hooks.contains(&hook))
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slots: Vec<&str> = self.slots.iter().map(|slot| &*slot.voice.name).collect();
+        f.debug_struct("Generation").field("number", &self.number).field("slots", &slots).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    pub(super) fn start(&self) -> Result<Instance, CallError> {
+        Instance::start(&self.module, &self.settings, &self.limits)
+    }
+}

@@ -1,0 +1,218 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use wasmtime::Engine;
+
+use super::book::{Book, Live, Previous};
+use super::config::Config;
+use super::engine;
+use super::folder;
+use super::generation::Generation;
+use super::ledger::Ledger;
+use super::monitor::Monitor;
+use super::status::{Refusal, ReloadReport, SlotStatus};
+
+/// What can go wrong with policies that is not one policy's own fault.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to start the engine for policies: {0}")]
+    Engine(String),
+    #[error("failed to open the policy state folder {folder}: {source}; give the daemon the right to write there")]
+    State { folder: String, source: std::io::Error },
+    #[error("policy.secret_parameters: {0}")]
+    SecretParameters(String),
+    #[error("no policy is called {0}: see `layshaft policy list`")]
+    Unknown(String),
+    #[error("policy {0} has no version to return to")]
+    NothingBefore(String),
+    #[error("policy {name} is still in the folder: delete {file} and what is beside it first")]
+    StillThere { name: String, file: String },
+    #[error("policy {0} has no quarantined version in the folder")]
+    NotQuarantined(String),
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// All policies of the daemon: what is in force, and how that changes.
+#[derive(Clone)]
+pub struct Policies {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) engine: Engine,
+    pub(super) monitor: Monitor,
+    pub(super) ledger: Option<Ledger>,
+    /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
+    book: Mutex<Book>,
+    pub(super) live: watch::Sender<Arc<Generation>>,
+    view: Mutex<View>,
+}
+
+/// What people are shown.
+#[derive(Clone, Default)]
+pub(super) struct View {
+    pub(super) statuses: Vec<SlotStatus>,
+    pub(super) readiness: Vec<String>,
+}
+
+impl Policies {
+    /// Loads the folder for the first time. Compiles, so it takes a while.
+    ///
+    /// # Errors
+    /// Trouble with the engine or the configuration. A policy that cannot be loaded is none: see `readiness`.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        super::binding::globs(&config.secret_parameters, true).map_err(Error::SecretParameters)?;
+        let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
+        let state_error = |source| {
+            let folder = config.state.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
+            Error::State { folder, source }
+        };
+        let ledger = config.state.as_deref().map(Ledger::open).transpose().map_err(state_error)?;
+        let page = ledger.as_ref().map(Ledger::read).transpose().map_err(state_error)?.unwrap_or_default();
+        let nothing = Generation { number: 0, slots: Vec::new(), blocked: Vec::new(), monitor: monitor.clone() };
+        let inner = Inner {
+            config,
+            engine,
+            monitor,
+            ledger,
+            book: Mutex::new(Book::resume(page)),
+            live: watch::Sender::new(Arc::new(nothing)),
+            view: Mutex::default(),
+        };
+        inner.turn(&mut inner.book(), true);
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Returns what is in force now. Whoever decides about one job keeps it to the end of that job.
+    pub fn live(&self) -> Arc<Generation> {
+        self.inner.live.borrow().clone()
+    }
+
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Generation>> {
+        self.inner.live.subscribe()
+    }
+
+    /// Looks at the folder now, also at versions that were refused before.
+    pub async fn reload(&self) -> ReloadReport {
+        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), true)).await
+    }
+
+    pub(super) async fn reload_what_changed(&self) -> ReloadReport {
+        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), false)).await
+    }
+
+    /// Returns a policy to the version before. The present one stays out until it is accepted.
+    pub async fn rollback(&self, name: &str) -> Result<ReloadReport, Error> {
+        let name = name.to_owned();
+        self.off_the_runtime(move |inner| inner.rollback(&name)).await
+    }
+
+    /// Lets the version in the folder in again that was rolled back.
+    pub async fn accept(&self, name: &str) -> Result<ReloadReport, Error> {
+        let name = name.to_owned();
+        self.off_the_runtime(move |inner| inner.accept(&name)).await
+    }
+
+    /// Ends a policy whose file is gone, also where the file's absence alone does not: an empty or missing folder, or
+    /// a policy that the configuration requires.
+    pub async fn retire(&self, name: &str) -> Result<ReloadReport, Error> {
+        let name = name.to_owned();
+        self.off_the_runtime(move |inner| inner.retire(&name)).await
+    }
+
+    /// Returns how each policy stands, by name.
+    pub fn list(&self) -> Vec<SlotStatus> {
+        self.inner.shown().statuses.clone()
+    }
+
+    /// Returns why the daemon is not ready, as far as policies go. Empty is ready.
+    pub fn readiness(&self) -> Vec<String> {
+        self.inner.shown().readiness.clone()
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    async fn off_the_runtime<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
+        let inner = self.inner.clone();
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+impl Inner {
+    fn rollback(&self, name: &str) -> Result<ReloadReport, Error> {
+        let mut book = self.book();
+        let live = book.live.get(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+        let version = match live.previous.as_ref().ok_or_else(|| Error::NothingBefore(name.to_owned()))? {
+            Previous::Loaded(version) => (**version).clone(),
+            Previous::Kept(kept) => self.restore(&book, name, &live.version.stem, kept).map_err(Error::Refused)?,
+        };
+        let bad = live.version.fingerprint.clone();
+        tracing::warn!(slot = %name, digest = version.module.digest.short(), "policy rolled back");
+        book.quarantined.insert(bad);
+        // What is good again may have been rolled back itself once.
+        book.quarantined.remove(&version.fingerprint);
+        let before = book.shape();
+        book.live.insert(name.to_owned(), Live { version, since: 0, previous: None });
+        Ok(self.turn_since(&mut book, before))
+    }
+
+    fn accept(&self, name: &str) -> Result<ReloadReport, Error> {
+        let mut book = self.book();
+        let not_quarantined = || Error::NotQuarantined(name.to_owned());
+        let files = folder::read(&self.config.folder, self.config.limits.max_module).map_err(|_| not_quarantined())?;
+        let file = files.into_iter().find(|file| file.name == name).ok_or_else(not_quarantined)?;
+        let contents = file.contents.map_err(|_| not_quarantined())?;
+        if !book.quarantined.remove(&contents.fingerprint()) {
+            return Err(not_quarantined());
+        }
+        Ok(self.turn(&mut book, true))
+    }
+
+    fn retire(&self, name: &str) -> Result<ReloadReport, Error> {
+        let mut book = self.book();
+        let files = folder::read(&self.config.folder, self.config.limits.max_module).unwrap_or_default();
+        if let Some(file) = files.iter().find(|file| file.name == name) {
+            return Err(Error::StillThere { name: name.to_owned(), file: file.file_name() });
+        }
+        if !book.live.contains_key(name) && !self.config.slots.contains_key(name) {
+            return Err(Error::Unknown(name.to_owned()));
+        }
+        tracing::warn!(slot = %name, "policy retired");
+        let before = book.shape();
+        book.live.remove(name);
+        book.kept.remove(name);
+        book.retired.insert(name.to_owned());
+        Ok(self.turn_since(&mut book, before))
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn show(&self, view: View) {
+        *self.shown() = view;
+    }
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policies").field("live", &*self.inner.live.borrow()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

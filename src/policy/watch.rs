@@ -1,0 +1,94 @@
+//! Watches the folder: waits until all of it is at rest, then has it loaded.
+//!
+//! Notifications only say when to look; what to do is decided by what the folder looks like. On mounts without
+//! notifications the slow rescan finds the same.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Policies;
+use super::folder::Stamp;
+
+impl Policies {
+    /// Keeps what is in force in step with the folder until it is told to stop.
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let config = self.config();
+        let changed = Arc::new(Notify::new());
+        let mut watcher = None;
+        // Unknown, so that a change between the first load and now is not missed.
+        let mut loaded = None;
+        loop {
+            // A folder that was replaced is another folder to the kernel: watched afresh after every change.
+            if watcher.is_none() {
+                watcher = subscribe(&config.folder, &changed);
+            }
+            let mut seen = self.stamp().await;
+            if loaded.as_ref() == Some(&seen) {
+                tokio::select! {
+                    () = changed.notified() => {}
+                    () = tokio::time::sleep(config.rescan) => watcher = None,
+                }
+                continue;
+            }
+            loop {
+                tokio::select! {
+                    () = changed.notified() => {}
+                    () = tokio::time::sleep(config.quiet) => {
+                        let now = self.stamp().await;
+                        if now == seen {
+                            break;
+                        }
+                        seen = now;
+                    }
+                }
+            }
+            watcher = None;
+            self.reload_what_changed().await;
+            loaded = Some(seen);
+        }
+    }
+
+    async fn stamp(&self) -> Stamp {
+        let folder = self.config().folder.clone();
+        let stamp = tokio::task::spawn_blocking(move || Stamp::of(&folder)).await;
+        stamp.expect("looking at a folder does not panic")
+    }
+}
+
+/// Watches a folder; none if it cannot be watched now, then the rescan has to do.
+fn subscribe(folder: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let changed = changed.clone();
+    let tell = move |event: notify::Result<notify::Event>| {
+        // Reading the folder is an event too, and would have us look for ever.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            changed.notify_one();
+        }
+    };
+    let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    match watcher {
+        Ok(watcher) => Some(watcher),
+        Err(error) if folder.exists() => {
+            warn!(%error, "policy folder cannot be watched, changes are found by looking now and then");
+            None
+        }
+        Err(error) => {
+            debug!(%error, "policy folder is not there to be watched");
+            None
+        }
+    }
+}

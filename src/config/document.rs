@@ -200,7 +200,7 @@ fn remove_at(table: &mut DeTable<'_>, position: usize) -> bool {
     if let Some(key) = found.map(|key| key.get_ref().to_string()) {
         return table.remove(key.as_str()).is_some();
     }
-    table.values_mut().any(|value| match value.get_mut() {
+    table.iter_mut().any(|(_, value)| match value.get_mut() {
         DeValue::Table(inner) => remove_at(inner, position),
         DeValue::Array(items) => items.iter_mut().any(|item| match item.get_mut() {
             DeValue::Table(inner) => remove_at(inner, position),

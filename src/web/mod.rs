@@ -65,58 +65,74 @@ pub enum Error {
     Listen { listen: SocketAddr, source: std::io::Error },
 }
 
-/// A channel that serves until it is told to stop.
+/// A channel that is open and answers nobody yet. Its socket keeps a second daemon away.
+#[derive(Debug)]
+pub struct Channel {
+    socket: tokio::net::UnixListener,
+    guard: socket::Guard,
+    tcp: Option<tokio::net::TcpListener>,
+    access: Access,
+}
+
+/// A channel that answers until it is told to stop.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens over TCP.
-    pub tcp: Option<SocketAddr>,
     tasks: TaskTracker,
 }
 
-impl Server {
-    /// Opens the channel and serves in the background.
+impl Channel {
+    /// Opens the channel.
     ///
     /// # Errors
     ///
     /// [`Error::AnotherDaemon`] if the socket is answered; what a dead daemon left there is replaced.
-    pub async fn start<D: Daemon>(config: Config, daemon: Arc<D>, stop: CancellationToken) -> Result<Self, Error> {
-        let token = config.tcp.as_ref().map(|tcp| tcp.token.clone());
-        let access = Access { own_uid: own_uid(), users: config.users, token };
-        let app = api::router(daemon, access);
+    pub async fn open(config: Config) -> Result<Self, Error> {
         let tcp = match &config.tcp {
             None => None,
-            Some(tcp) => {
-                let failed = |source| Error::Listen { listen: tcp.listen, source };
-                let listener = tokio::net::TcpListener::bind(tcp.listen).await.map_err(failed)?;
-                let address = listener.local_addr().map_err(failed)?;
-                Some((address, listener))
+            Some(Tcp { listen, .. }) => {
+                let failed = |source| Error::Listen { listen: *listen, source };
+                Some(tokio::net::TcpListener::bind(listen).await.map_err(failed)?)
             }
         };
-        let (listener, guard) = socket::bind(&config.socket)?;
-        info!(socket = %config.socket.display(), "control channel is open");
+        let (socket, guard) = socket::bind(&config.socket)?;
+        let token = config.tcp.map(|tcp| tcp.token);
+        Ok(Self { socket, guard, tcp, access: Access { own_uid: own_uid(), users: config.users, token } })
+    }
+
+    /// Returns where it listens over TCP, if it does.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Begins to answer, until `stop` is cancelled.
+    pub fn serve<D: Daemon>(self, daemon: Arc<D>, stop: CancellationToken) -> Server {
+        let address = self.tcp_address();
+        let Self { socket, guard, tcp, access } = self;
+        let app = api::router(daemon, access);
         let tasks = TaskTracker::new();
-        let serve = |door: Door, app: axum::Router, stop: CancellationToken| async move {
-            let app = app.into_make_service_with_connect_info::<access::Caller>();
-            if let Err(error) = axum::serve(door, app).with_graceful_shutdown(stop.cancelled_owned()).await {
-                error!(%error, "the control channel broke");
-            }
-        };
-        let address = tcp.as_ref().map(|(address, _)| *address);
-        if let Some((address, listener)) = tcp {
-            info!(%address, "control channel is open over TCP");
+        info!(socket = %guard.path().display(), tcp = address.map(tracing::field::display), "control channel is open");
+        if let Some(listener) = tcp {
             tasks.spawn(serve(Door::tcp(listener), app.clone(), stop.clone()));
         }
-        let serving = serve(Door::unix(listener), app, stop);
         tasks.spawn(async move {
-            serving.await;
+            serve(Door::unix(socket), app, stop).await;
             drop(guard);
         });
         tasks.close();
-        Ok(Self { tcp: address, tasks })
+        Server { tasks }
     }
+}
 
-    /// Waits until it has stopped.
+impl Server {
+    /// Waits until the last answer is given.
     pub async fn stopped(&self) {
         self.tasks.wait().await;
+    }
+}
+
+async fn serve(door: Door, app: axum::Router, stop: CancellationToken) {
+    let app = app.into_make_service_with_connect_info::<access::Caller>();
+    if let Err(error) = axum::serve(door, app).with_graceful_shutdown(stop.cancelled_owned()).await {
+        error!(%error, "the control channel broke");
     }
 }

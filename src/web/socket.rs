@@ -111,6 +111,12 @@ fn temporary_folder() -> PathBuf {
     std::env::temp_dir().join(format!("layshaft-{}", own_uid()))
 }
 
+impl Guard {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         let is_ours = std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode);

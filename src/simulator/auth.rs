@@ -137,11 +137,7 @@ pub(crate) fn authenticate(users: &[User], header: Option<&str>) -> Result<Calle
     let user = users.iter().find(|user| user.name == name).ok_or(Refusal::WrongCredentials)?;
     let by_token = user.token.expose_secret() == secret;
     let by_password = user.password.as_ref().is_some_and(|password| password.expose_secret() == secret);
-    if by_token || by_password {
-        Ok(Caller { user: user.clone(), by_token })
-    } else {
-        Err(Refusal::WrongCredentials)
-    }
+    if by_token || by_password { Ok(Caller { user: user.clone(), by_token }) } else { Err(Refusal::WrongCredentials) }
 }
 
 /// Returns the crumb of a user, bound to an HTTP session where the release does that.

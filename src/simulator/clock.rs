@@ -14,8 +14,13 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     /// tokio's clock, so that tests which pause it move this one too.
-    Real { origin_ms: u64, origin: Instant },
-    Manual { now_ms: Arc<AtomicU64> },
+    Real {
+        origin_ms: u64,
+        origin: Instant,
+    },
+    Manual {
+        now_ms: Arc<AtomicU64>,
+    },
 }
 
 impl Clock {

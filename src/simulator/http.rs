@@ -89,7 +89,9 @@ fn answer(shared: &Shared, parts: &Parts, body: &str, scissors: &Scissors) -> An
 
 fn refused(refusal: Refusal) -> Answer {
     match refusal {
-        Refusal::Anonymous => Answer::page(403, "Authentication required").with("X-You-Are-Authenticated-As", "anonymous"),
+        Refusal::Anonymous => {
+            Answer::page(403, "Authentication required").with("X-You-Are-Authenticated-As", "anonymous")
+        }
         Refusal::WrongCredentials => {
             Answer::page(401, "Invalid password/token").with("WWW-Authenticate", "Basic realm=\"Jenkins\"")
         }

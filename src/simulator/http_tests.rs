@@ -183,7 +183,8 @@ async fn requests_that_jenkins_refuses_are_refused() {
         }],
         ..manual("asked")
     };
-    let site = Site::new(one_agent(vec![asked, manual("plain"), ProjectSpec { disabled: true, ..manual("off") }])).await;
+    let site =
+        Site::new(one_agent(vec![asked, manual("plain"), ProjectSpec { disabled: true, ..manual("off") }])).await;
     for (path, status) in [
         ("job/asked/build", 400),
         ("job/asked/buildWithParameters?COLOUR=green", 500),

@@ -43,7 +43,9 @@ use crate::domain::{BuildResult, NodeName, Parameters};
 pub use auth::{Permission, User};
 pub use clock::Clock;
 pub use fault::{Fault, FaultRule};
-pub use fleet::{BuiltInSpec, Fleet, FolderSpec, Length, NodeSpec, ParameterKind, ParameterSpec, ProjectSpec, StepSpec};
+pub use fleet::{
+    BuiltInSpec, Fleet, FolderSpec, Length, NodeSpec, ParameterKind, ParameterSpec, ProjectSpec, StepSpec,
+};
 pub use record::{BuildRecord, NodeRecord, QueueRecord};
 pub use version::{InvalidVersion, Version};
 
@@ -253,7 +255,8 @@ impl Simulator {
                 value: parameters.get(&parameter.name).map_or_else(|| parameter.default_value(), str::to_owned),
             });
             let values = values.collect();
-            let (Scheduled::Created(id) | Scheduled::Merged(id)) = world.schedule(full_name, values, Cause::Timer, None);
+            let (Scheduled::Created(id) | Scheduled::Merged(id)) =
+                world.schedule(full_name, values, Cause::Timer, None);
             Some(id)
         })
     }

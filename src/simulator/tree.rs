@@ -198,7 +198,9 @@ mod tests {
     #[test]
     fn malformed_trees_are_refused() {
         let deep = "a[".repeat(100_000);
-        for text in ["", ",", "a,", "a[", "a[b", "a]", "a[]", "b{", "b{}", "b{x}", "b{1,2", "b{0,1}[c]", "*[*[*[*[*]]]]", &deep] {
+        for text in
+            ["", ",", "a,", "a[", "a[b", "a]", "a[]", "b{", "b{}", "b{x}", "b{1,2", "b{0,1}[c]", "*[*[*[*[*]]]]", &deep]
+        {
             assert!(Tree::parse(text).is_err(), "{text:.20}");
         }
     }

@@ -94,11 +94,15 @@ fn labelled(full_name: &str, label: &str) -> ProjectSpec {
 }
 
 fn pipeline(full_name: &str, labels: &[&str]) -> ProjectSpec {
-    let steps = labels.iter().map(|label| StepSpec {
-        label: Some((*label).to_owned()),
-        duration: Length::Fixed(Duration::from_secs(10)),
-    });
-    ProjectSpec { kind: ProjectKind::Pipeline, steps: Some(steps.collect()), concurrent: true, ..lasting(full_name, 10) }
+    let steps = labels
+        .iter()
+        .map(|label| StepSpec { label: Some((*label).to_owned()), duration: Length::Fixed(Duration::from_secs(10)) });
+    ProjectSpec {
+        kind: ProjectKind::Pipeline,
+        steps: Some(steps.collect()),
+        concurrent: true,
+        ..lasting(full_name, 10)
+    }
 }
 
 fn agent(name: &str, labels: &[&str]) -> NodeSpec {
@@ -156,7 +160,8 @@ fn a_project_that_is_not_concurrent_builds_one_at_a_time() {
 #[test]
 fn labels_modes_and_pins_decide_where_a_build_may_run() {
     let exclusive = NodeSpec { mode: Mode::Exclusive, ..agent("b", &["gpu"]) };
-    let projects = vec![lasting("any", 10), labelled("gpu", "gpu && !arm"), labelled("none", "sparc"), labelled("pinned", "x")];
+    let projects =
+        vec![lasting("any", 10), labelled("gpu", "gpu && !arm"), labelled("none", "sparc"), labelled("pinned", "x")];
     let mut scene = Scene::new(vec![exclusive], projects);
     scene.build("any");
     scene.build("none");

@@ -1,1 +1,11 @@
-//! The whole program against real servers and clients.
+//! The whole program against real servers and clients: Debian's gearmand and PyPI's geard on loopback, a simulated
+//! Jenkins, real policies.
+//!
+//! A test names the rows of behaviour that it shows (F01 and so on are those of the plugin's behavioural table in
+//! `docs/rows.md`). What can be shown without a server is tested in the room that it belongs to.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod builds;
+mod registration;
+mod support;

@@ -13,7 +13,10 @@ use super::outbox::{Ending, Outbox};
 use super::state::ConnectionId;
 use crate::gearman::codec::{Codec, CodecError};
 
-const READ_AT_ONCE: usize = 16 << 10;
+const READ_AT_ONCE: usize = 8 << 10;
+
+/// A buffer that grew beyond this for a large packet is not kept for small ones.
+pub(super) const KEEP_AT_MOST: usize = 1 << 20;
 
 /// A peer with this much unsent is not read from.
 const PAUSE_READING_AT: usize = 1 << 20;
@@ -53,6 +56,9 @@ pub(super) async fn serve(
             Some(Ending::Overflow) => return Err(Broken::SlowReader),
             Some(Ending::Flush) => break,
             None => {}
+        }
+        if input.is_empty() && input.capacity() > KEEP_AT_MOST {
+            input = BytesMut::new();
         }
         input.reserve(READ_AT_ONCE);
         // All four may be dropped half-way without losing anything.

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::queue::Queue;
+use super::job::JobNumber;
+use super::queue::{Place, Queue};
 use super::state::ConnectionId;
+use crate::gearman::Priority;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FunctionId(u32);
@@ -23,6 +25,8 @@ pub(super) struct Function {
     pub(super) name: Bytes,
     pub(super) workers: BTreeSet<ConnectionId>,
     pub(super) queue: Queue,
+    /// Where the first waiting job stands, as noted in the index of heads.
+    head: Option<(Priority, Place)>,
     /// Jobs that wait or run.
     pub(super) total: usize,
     pub(super) running: usize,
@@ -36,13 +40,13 @@ pub(super) struct Functions {
     last: u32,
     by_id: BTreeMap<FunctionId, Function>,
     by_name: BTreeMap<Bytes, FunctionId>,
-    /// Those for which a job waits.
-    waiting: BTreeSet<FunctionId>,
+    /// The first job of every function for which one waits.
+    heads: BTreeSet<(Priority, Place, FunctionId)>,
 }
 
 impl Functions {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, last: 0, by_id: BTreeMap::new(), by_name: BTreeMap::new(), waiting: BTreeSet::new() }
+        Self { limit, last: 0, by_id: BTreeMap::new(), by_name: BTreeMap::new(), heads: BTreeSet::new() }
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<FunctionId> {
@@ -68,6 +72,7 @@ impl Functions {
             name: name.clone(),
             workers: BTreeSet::new(),
             queue: Queue::default(),
+            head: None,
             total: 0,
             running: 0,
             max_queue: [0; 3],
@@ -88,7 +93,9 @@ impl Functions {
     pub(super) fn remove(&mut self, id: FunctionId) {
         if let Some(function) = self.by_id.remove(&id) {
             self.by_name.remove(&function.name);
-            self.waiting.remove(&id);
+            if let Some((priority, place)) = function.head {
+                self.heads.remove(&(priority, place, id));
+            }
         }
     }
 
@@ -97,22 +104,37 @@ impl Functions {
         self.by_name.values().map(|&id| (id, self.get(id)))
     }
 
-    /// Notes whether a job waits for the function, after its queue has changed.
-    pub(super) fn note_waiting(&mut self, id: FunctionId) {
-        if self.get(id).queue.is_empty() {
-            self.waiting.remove(&id);
-        } else {
-            self.waiting.insert(id);
+    /// Notes which job of the function comes first, after its queue has changed.
+    pub(super) fn note_head(&mut self, id: FunctionId) {
+        let function = self.get_mut(id);
+        let head = function.queue.first().map(|(priority, place, _)| (priority, place));
+        let former = std::mem::replace(&mut function.head, head);
+        if former != head {
+            if let Some((priority, place)) = former {
+                self.heads.remove(&(priority, place, id));
+            }
+            if let Some((priority, place)) = head {
+                self.heads.insert((priority, place, id));
+            }
         }
     }
 
-    /// Lists which of these functions have a job waiting.
+    /// Finds the most urgent job over these functions; the oldest one among equals.
     ///
-    /// The smaller set is walked: a worker may offer thousands of functions of which two have jobs, or the reverse.
-    pub(super) fn waiting_among(&self, offered: &BTreeSet<FunctionId>) -> Vec<&Function> {
-        let (walked, other) =
-            if offered.len() < self.waiting.len() { (offered, &self.waiting) } else { (&self.waiting, offered) };
-        walked.iter().filter(|id| other.contains(id)).map(|&id| self.get(id)).collect()
+    /// A worker that offers much finds it among the first heads, and one that offers little looks through what it
+    /// offers; so neither thousands of functions nor thousands of queues make a grab slow.
+    pub(super) fn next_among(&self, offered: &BTreeSet<FunctionId>) -> Option<JobNumber> {
+        let mut heads = self.heads.iter().map(|(_, _, id)| id);
+        if let Some(&id) = heads.by_ref().take(offered.len()).find(|id| offered.contains(id)) {
+            return self.first_job(id);
+        }
+        heads.next()?;
+        let best = offered.iter().filter_map(|&id| self.get(id).head.map(|head| (head, id))).min();
+        best.and_then(|(_, id)| self.first_job(id))
+    }
+
+    fn first_job(&self, id: FunctionId) -> Option<JobNumber> {
+        self.get(id).queue.first().map(|(_, _, job)| job)
     }
 
     fn forget_unused(&mut self) {

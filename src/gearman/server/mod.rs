@@ -18,6 +18,8 @@ mod work;
 #[cfg(test)]
 mod conversations;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod tests;
 
 use std::io;
@@ -155,5 +157,6 @@ fn machine_name() -> String {
 
 /// A handle has at most 63 bytes, of which a number may take twenty, and is one word.
 fn fit_for_handles(host: &str) -> String {
-    host.chars().filter(|&c| c.is_ascii_graphic() && c != ':').take(40).collect()
+    let fitting: String = host.chars().filter(|&c| c.is_ascii_graphic() && c != ':').take(40).collect();
+    if fitting.is_empty() { "localhost".to_owned() } else { fitting }
 }

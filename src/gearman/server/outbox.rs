@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use tokio::sync::Notify;
 use tokio_util::codec::Encoder;
 
+use super::connection::KEEP_AT_MOST;
 use crate::gearman::Packet;
 use crate::gearman::codec::Codec;
 
@@ -69,6 +70,9 @@ impl Outbox {
     /// Moves what is pending into an empty buffer, and says whether more will come.
     pub(super) fn take(&self, output: &mut BytesMut) -> Option<Ending> {
         debug_assert!(output.is_empty());
+        if output.capacity() > KEEP_AT_MOST {
+            *output = BytesMut::new();
+        }
         let mut pending = self.lock();
         std::mem::swap(&mut pending.bytes, output);
         pending.in_flight = output.len();

@@ -37,10 +37,6 @@ impl Queue {
         self.by_priority[priority as usize].len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_priority.iter().all(BTreeMap::is_empty)
-    }
-
     /// Lists the waiting jobs, the most urgent first.
     pub(super) fn jobs(&self) -> impl Iterator<Item = JobNumber> {
         self.by_priority.iter().flat_map(|queue| queue.values().copied())

@@ -212,7 +212,7 @@ impl State {
         match job.stage {
             Stage::Waiting(place) => {
                 function.queue.remove(job.priority, place);
-                self.functions.note_waiting(job.function);
+                self.functions.note_head(job.function);
             }
             Stage::Running(worker) => {
                 function.running -= 1;

@@ -77,11 +77,8 @@ impl State {
         }
     }
 
-    /// Finds the most urgent job for a worker over all its functions; the oldest one among equals.
-    fn next_job(&mut self, worker: ConnectionId) -> Option<JobNumber> {
-        let offered = &self.connections.get(&worker)?.functions;
-        let heads = self.functions.waiting_among(offered).into_iter().filter_map(|function| function.queue.first());
-        heads.min().map(|(_, _, number)| number)
+    fn next_job(&self, worker: ConnectionId) -> Option<JobNumber> {
+        self.functions.next_among(&self.connections.get(&worker)?.functions)
     }
 
     fn assign(&mut self, worker: ConnectionId, number: JobNumber, how: Kind) -> Option<Packet> {
@@ -94,7 +91,7 @@ impl State {
         function.queue.remove(priority, place);
         function.running += 1;
         let name = function.name.clone();
-        self.functions.note_waiting(id);
+        self.functions.note_head(id);
         self.connection(worker).running.insert(number);
 
         Some(match how {
@@ -115,7 +112,7 @@ impl State {
         } else {
             self.wakeable.iter().copied().filter(|worker| row.workers.contains(worker)).collect()
         };
-        self.functions.note_waiting(function);
+        self.functions.note_head(function);
         for worker in woken {
             self.wakeable.remove(&worker);
             self.connection(worker).noop_sent = true;

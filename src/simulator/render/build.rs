@@ -134,9 +134,7 @@ impl View<'_> {
         let bean = self.bean(class, selection).shown("shortDescription", 3, cause.short_description());
         match cause {
             Cause::User { id } => bean.shown("userId", 3, id.as_str()).shown("userName", 3, id.as_str()),
-            Cause::Remote { address, note } => {
-                bean.shown("addr", 3, address.as_str()).shown("note", 3, note.as_str())
-            }
+            Cause::Remote { address, note } => bean.shown("addr", 3, address.as_str()).shown("note", 3, note.as_str()),
             Cause::Upstream { project, number } => {
                 bean.shown("upstreamBuild", 3, *number).shown("upstreamProject", 3, project.as_str())
             }

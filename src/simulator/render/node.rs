@@ -23,7 +23,8 @@ impl View<'_> {
 
     pub(crate) fn computer(&self, node: &Node, selection: Selection<'_>) -> Value {
         let version = self.world.settings.version;
-        let class = if node.is_built_in() { "hudson.model.Hudson$MasterComputer" } else { "hudson.slaves.SlaveComputer" };
+        let class =
+            if node.is_built_in() { "hudson.model.Hudson$MasterComputer" } else { "hudson.slaves.SlaveComputer" };
         let mut bean = self.bean(class, selection).list("actions", 1, std::iter::empty::<()>(), |(), _| Value::Null);
         if version.exports_labels() {
             bean = bean
@@ -62,7 +63,11 @@ impl View<'_> {
         if node.removed {
             return Vec::new();
         }
-        let own = if node.is_built_in() { own_label(self.world.settings.version.calls_own_node_built_in()) } else { &node.name };
+        let own = if node.is_built_in() {
+            own_label(self.world.settings.version.calls_own_node_built_in())
+        } else {
+            &node.name
+        };
         let configured = node.labels.iter().map(String::as_str).filter(|label| *label != own);
         configured.chain([own]).collect()
     }
@@ -78,9 +83,7 @@ impl View<'_> {
             .lazy("currentExecutable", 1, |inside| {
                 occupant.and_then(|occupant| self.executable(occupant, inside)).unwrap_or(Value::Null)
             })
-            .lazy("currentWorkUnit", 1, |inside| {
-                occupant.map_or(Value::Null, |_| self.plain(inside).done())
-            })
+            .lazy("currentWorkUnit", 1, |inside| occupant.map_or(Value::Null, |_| self.plain(inside).done()))
             .field("idle", occupant.is_none())
             .field("likelyStuck", false)
             .field("number", number)

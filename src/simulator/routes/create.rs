@@ -86,7 +86,9 @@ fn from_xml(world: &mut World, request: &Request, full_name: &str) -> Routed {
         FOLDER => world.add_folder(full_name, false),
         MULTIBRANCH => world.add_folder(full_name, true),
         name => {
-            let Some(kind) = kind_of_root(name) else { return Ok(Answer::oops(&format!("CannotResolveClass: {name}"))) };
+            let Some(kind) = kind_of_root(name) else {
+                return Ok(Answer::oops(&format!("CannotResolveClass: {name}")));
+            };
             let spec = ProjectSpec { kind, ..ProjectSpec::new(full_name) };
             world.add_project(read_project(&root, spec));
         }
@@ -179,7 +181,9 @@ fn write_project(spec: &ProjectSpec) -> String {
     let script = match spec.kind {
         ProjectKind::Pipeline => {
             let steps = spec.steps();
-            let steps = steps.iter().map(|step| format!("node('{}') {{ sleep {seconds} }} ", step.label.as_deref().unwrap_or_default()));
+            let steps = steps
+                .iter()
+                .map(|step| format!("node('{}') {{ sleep {seconds} }} ", step.label.as_deref().unwrap_or_default()));
             format!("  <definition>\n    <script>{}</script>\n  </definition>\n", escape(&steps.collect::<String>()))
         }
         _ => format!(

@@ -52,7 +52,8 @@ pub(crate) fn counter_name(method: &str, path: &[String]) -> String {
     let mut previous = "";
     let mut items = 0;
     for segment in path {
-        let varies = matches!(previous, "job" | "computer" | "label") && !matches!(segment.as_str(), "api" | "doCreateItem");
+        let varies =
+            matches!(previous, "job" | "computer" | "label") && !matches!(segment.as_str(), "api" | "doCreateItem");
         let is_number = segment.bytes().all(|byte| byte.is_ascii_digit());
         if previous == "job" && varies {
             items += 1;

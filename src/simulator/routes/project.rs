@@ -58,7 +58,11 @@ fn project(world: &mut World, request: &Request, full_name: &str, path: &[&str])
             Ok(Answer::redirect("."))
         }
         ["nextbuildnumber", "submit"] => set_next_number(world, request, full_name),
-        ["api" | "config.xml" | "doDelete" | "enable" | "disable" | "doRename" | "confirmRename" | "submitDescription", ..]
+        [
+            "api" | "config.xml" | "doDelete" | "enable" | "disable" | "doRename" | "confirmRename"
+            | "submitDescription",
+            ..,
+        ]
         | [] => any_item(world, request, full_name, path),
         [number, rest @ ..] => match build::find(world, full_name, number) {
             Some(number) => build::route(world, request, full_name, number, rest),

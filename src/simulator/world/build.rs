@@ -46,11 +46,19 @@ pub(crate) struct Value {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    User { id: String },
+    User {
+        id: String,
+    },
     /// A trigger with the project's token.
-    Remote { address: String, note: String },
+    Remote {
+        address: String,
+        note: String,
+    },
     Timer,
-    Upstream { project: String, number: u64 },
+    Upstream {
+        project: String,
+        number: u64,
+    },
 }
 
 impl Build {

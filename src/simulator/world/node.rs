@@ -37,10 +37,18 @@ pub(crate) struct OfflineMark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Occupant {
     /// A queue item that was handed to the executor and has not started.
-    Pending { id: u64 },
-    Build { project: String, number: u64 },
+    Pending {
+        id: u64,
+    },
+    Build {
+        project: String,
+        number: u64,
+    },
     /// A pipeline's `node` step.
-    Placeholder { project: String, number: u64 },
+    Placeholder {
+        project: String,
+        number: u64,
+    },
 }
 
 impl Node {

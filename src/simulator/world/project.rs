@@ -76,11 +76,12 @@ impl World {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let prefix_length = prefix.len();
         let inside = self.items.range(prefix.clone()..).take_while(move |(name, _)| name.starts_with(&prefix));
-        inside.filter(move |(name, item)| {
-            let is_configuration = matches!(item, Item::Project(project) if project.is_configuration);
-            !is_configuration && !name[prefix_length..].contains('/')
-        })
-        .map(|(name, item)| (name.as_str(), item))
+        inside
+            .filter(move |(name, item)| {
+                let is_configuration = matches!(item, Item::Project(project) if project.is_configuration);
+                !is_configuration && !name[prefix_length..].contains('/')
+            })
+            .map(|(name, item)| (name.as_str(), item))
     }
 
     /// Returns a matrix project's configurations.
@@ -221,7 +222,8 @@ impl World {
                 }
             }
         }
-        let stale = self.configurations(matrix).filter(|(name, cell)| !wanted.contains(*name) && cell.running.is_empty());
+        let stale =
+            self.configurations(matrix).filter(|(name, cell)| !wanted.contains(*name) && cell.running.is_empty());
         for name in stale.map(|(name, _)| name.to_owned()).collect::<Vec<_>>() {
             self.items.remove(&name);
         }

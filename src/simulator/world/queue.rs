@@ -17,9 +17,17 @@ pub(crate) struct QueueItem {
 pub(crate) enum Task {
     Project(String),
     /// One cell of a matrix, under the number of its parent.
-    Configuration { project: String, number: u64 },
+    Configuration {
+        project: String,
+        number: u64,
+    },
     /// A pipeline's `node` step. One that a restart interrupted goes back to its node for the time that was left.
-    Step { project: String, number: u64, step: usize, resumed: Option<Resumed> },
+    Step {
+        project: String,
+        number: u64,
+        step: usize,
+        resumed: Option<Resumed>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +39,20 @@ pub(crate) struct Resumed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// In its quiet period.
-    Waiting { due: u64 },
-    Blocked { since: u64 },
-    Buildable { since: u64 },
+    Waiting {
+        due: u64,
+    },
+    Blocked {
+        since: u64,
+    },
+    Buildable {
+        since: u64,
+    },
     /// Handed to an executor.
-    Pending { since: u64, place: Place },
+    Pending {
+        since: u64,
+        place: Place,
+    },
 }
 
 /// What is remembered of an item that left the queue.

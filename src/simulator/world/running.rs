@@ -190,9 +190,7 @@ impl World {
 
     fn running_builds(&self) -> Vec<(String, u64)> {
         let projects = self.items.keys().filter_map(|name| Some((name, self.project(name)?)));
-        projects
-            .flat_map(|(name, project)| project.running.iter().map(|number| (name.clone(), *number)))
-            .collect()
+        projects.flat_map(|(name, project)| project.running.iter().map(|number| (name.clone(), *number))).collect()
     }
 
     fn start(&mut self, item: QueueItem, place: Place) {

@@ -1,0 +1,190 @@
+//! Real Gearman servers, started on a free port of loopback.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use layshaft::gearman::admin::{self, Admin, FunctionStatus, WorkerLine};
+use layshaft::gearman::client::{self, Client, Submission, Submitted, Update};
+use tokio::process::{Child, Command};
+
+use super::{eventually, within};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Gearmand,
+    /// Wakes one sleeper per job instead of all.
+    GearmandWakingOne,
+    Geard,
+}
+
+/// A server; it is killed when this is dropped.
+pub(crate) struct GearmanServer {
+    pub(crate) kind: Kind,
+    pub(crate) address: String,
+    process: Child,
+}
+
+impl GearmanServer {
+    pub(crate) async fn start(kind: Kind) -> Self {
+        let port = free_port();
+        let mut server = Self { kind, address: format!("127.0.0.1:{port}"), process: spawn(kind, port) };
+        server.wait_until_up().await;
+        server
+    }
+
+    async fn wait_until_up(&mut self) {
+        eventually("the gearman server answers", || async {
+            match Admin::connect(&self.address, admin::Config::default()).await {
+                Ok(mut admin) => admin.status().await.is_ok(),
+                Err(_) => false,
+            }
+        })
+        .await;
+        assert!(self.process.try_wait().unwrap().is_none(), "the gearman server ended at once; is the port taken?");
+    }
+
+    /// Kills the server and starts another one in its place.
+    pub(crate) async fn restart(&mut self) {
+        self.process.kill().await.unwrap();
+        let port = self.address.rsplit(':').next().unwrap().parse().unwrap();
+        self.process = spawn(self.kind, port);
+        self.wait_until_up().await;
+    }
+
+    pub(crate) async fn admin(&self) -> Admin {
+        Admin::connect(&self.address, admin::Config::default()).await.unwrap()
+    }
+
+    pub(crate) async fn workers(&self) -> Vec<WorkerLine> {
+        self.admin().await.workers().await.unwrap()
+    }
+
+    /// Returns the client ids of all workers with functions, sorted.
+    pub(crate) async fn worker_ids(&self) -> Vec<String> {
+        let workers = self.workers().await.into_iter();
+        let mut ids: Vec<String> =
+            workers.map(|worker| worker.client_id).filter(|id| !id.is_empty() && id != "-").collect();
+        ids.sort();
+        ids
+    }
+
+    /// Returns the functions that a worker offers, sorted.
+    pub(crate) async fn functions_of(&self, client_id: &str) -> Vec<String> {
+        let workers = self.workers().await.into_iter();
+        let mut functions: Vec<String> =
+            workers.filter(|worker| worker.client_id == client_id).flat_map(|worker| worker.functions).collect();
+        functions.sort();
+        functions
+    }
+
+    pub(crate) async fn status(&self) -> Vec<FunctionStatus> {
+        self.admin().await.status().await.unwrap()
+    }
+
+    /// Returns how many workers offer a function.
+    pub(crate) async fn workers_for(&self, function: &str) -> u64 {
+        let status = self.status().await;
+        status.iter().find(|status| status.function == function).map_or(0, |status| status.workers)
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        let client = Client::connect(&self.address, client::Config::default()).await.unwrap();
+        if self.kind != Kind::Geard {
+            client.option_exceptions().await.unwrap();
+        }
+        client
+    }
+
+    /// Submits a job in the foreground.
+    pub(crate) async fn submit(&self, function: &str, unique: &str, payload: &str) -> Job {
+        let client = self.client().await;
+        let submission = Submission {
+            function: function.to_owned().into(),
+            unique: unique.to_owned().into(),
+            payload: payload.to_owned().into(),
+            ..Submission::default()
+        };
+        let submitted = client.submit(submission).await.unwrap();
+        Job { submitted, seen: Vec::new(), _client: client }
+    }
+
+    /// Submits a job and waits for its end.
+    pub(crate) async fn run(&self, function: &str, unique: &str, payload: &str) -> Vec<Update> {
+        self.submit(function, unique, payload).await.finish().await
+    }
+}
+
+/// A job that was submitted, with everything that was heard of it.
+pub(crate) struct Job {
+    submitted: Submitted,
+    seen: Vec<Update>,
+    _client: Client,
+}
+
+impl Job {
+    pub(crate) fn handle(&self) -> String {
+        String::from_utf8_lossy(self.submitted.handle()).into_owned()
+    }
+
+    /// Waits for the next update.
+    pub(crate) async fn next(&mut self) -> Update {
+        let update = within("an update of the job", self.submitted.next()).await.expect("the job has more to say");
+        self.seen.push(update.clone());
+        update
+    }
+
+    /// Waits for the first data, which says that the build runs.
+    pub(crate) async fn started(&mut self) -> serde_json::Value {
+        loop {
+            if let Update::Data(data) = self.next().await {
+                return serde_json::from_slice(&data).unwrap();
+            }
+        }
+    }
+
+    /// Waits for the end, and returns everything that was heard.
+    pub(crate) async fn finish(mut self) -> Vec<Update> {
+        while !self.seen.last().is_some_and(Update::is_last) {
+            self.next().await;
+        }
+        self.seen
+    }
+}
+
+/// Returns the JSON of the packet that completed a job.
+#[track_caller]
+pub(crate) fn completion(updates: &[Update]) -> serde_json::Value {
+    match updates.last() {
+        Some(Update::Complete(data)) => serde_json::from_slice(data).unwrap(),
+        other => panic!("the job was not completed: {other:?}"),
+    }
+}
+
+fn spawn(kind: Kind, port: u16) -> Child {
+    let port = port.to_string();
+    let mut command = match kind {
+        Kind::Gearmand | Kind::GearmandWakingOne => {
+            let mut command = Command::new("gearmand");
+            command.args(["--listen", "127.0.0.1", "--port", &port, "--log-file", "stderr"]);
+            if kind == Kind::GearmandWakingOne {
+                command.args(["-w", "1"]);
+            }
+            command
+        }
+        Kind::Geard => {
+            let mut command = Command::new("geard");
+            command.args(["-d", "--listen-address", "127.0.0.1", "-p", &port]);
+            command
+        }
+    };
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    match command.spawn() {
+        Ok(child) => child,
+        Err(error) => panic!("{kind:?} cannot be started ({error}); `tests/run` installs what the tests need"),
+    }
+}
+
+/// Asks the kernel for a port that is free now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}

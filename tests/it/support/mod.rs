@@ -1,0 +1,62 @@
+//! Servers, controllers and a runtime for one test, and ways to wait for what shall come true.
+
+mod gearman;
+mod site;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub(crate) use gearman::{GearmanServer, Kind, completion};
+pub(crate) use site::{Site, SiteBuilder, fleet, marked, project};
+
+/// Longer than anything here takes on a busy machine; reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until a condition holds, looking often.
+#[track_caller]
+pub(crate) fn eventually<'a, F>(what: &'a str, mut holds: impl FnMut() -> F + 'a) -> impl Future<Output = ()> + 'a
+where
+    F: Future<Output = bool>,
+{
+    let caller = std::panic::Location::caller();
+    async move {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !holds().await {
+            assert!(tokio::time::Instant::now() < deadline, "never came true: {what} (asked at {caller})");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Ends a test that hangs.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("took too long: {what}"),
+    }
+}
+
+/// Makes a test for each Gearman server: `on_both_servers! { async fn name(site: SiteBuilder) { … } }`.
+macro_rules! on_both_servers {
+    ($($(#[$attribute:meta])* async fn $name:ident($server:ident) $body:block)*) => {
+        $(
+            $(#[$attribute])*
+            mod $name {
+                use super::*;
+
+                async fn check($server: $crate::support::GearmanServer) $body
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn gearmand() {
+                    check($crate::support::GearmanServer::start($crate::support::Kind::Gearmand).await).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn geard() {
+                    check($crate::support::GearmanServer::start($crate::support::Kind::Geard).await).await;
+                }
+            }
+        )*
+    };
+}
+pub(crate) use on_both_servers;

@@ -119,7 +119,9 @@ impl Daemon {
                     break;
                 }
                 Event::Terminate => {
-                    info!("draining: no more jobs are taken, and the daemon ends with its last build; a second signal ends it at once");
+                    info!(
+                        "draining: no more jobs are taken, and the daemon ends with its last build; a second signal ends it at once"
+                    );
                     self.runtime.drain()?;
                     drain = Some(tokio::time::interval(BETWEEN_REMINDERS));
                 }

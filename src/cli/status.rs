@@ -71,7 +71,7 @@ fn line(text: &mut String, line: String) {
 /// Returns an empty table in the style of them all.
 pub(super) fn columns<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).force_no_tty().set_header(header);
+    table.load_style(presets::NOTHING).set_header(header);
     table
 }
 

@@ -199,9 +199,7 @@ impl Config {
 impl Control {
     fn is_same(&self, other: &Self) -> bool {
         use secrecy::ExposeSecret;
-        let tcp = |control: &Self| {
-            control.tcp.as_ref().map(|tcp| (tcp.listen, tcp.token.expose_secret().to_owned()))
-        };
+        let tcp = |control: &Self| control.tcp.as_ref().map(|tcp| (tcp.listen, tcp.token.expose_secret().to_owned()));
         self.socket == other.socket && self.users == other.users && tcp(self) == tcp(other)
     }
 }

@@ -249,15 +249,15 @@ impl Checker<'_> {
             self.within(&at("request_timeout"), raw.request_timeout, SECOND, 10 * MINUTE);
             self.intervals(&at("poll"), &raw.poll);
             if raw.url.as_str().starts_with("http://") && !raw.user.is_empty() && !is_near(&raw.url) {
-                self.warnings.push(format!("{}: the token of {:?} crosses the network unencrypted", at("url"), raw.name));
+                self.warnings.push(format!(
+                    "{}: the token of {:?} crosses the network unencrypted",
+                    at("url"),
+                    raw.name
+                ));
             }
             let Some(credentials) = credentials else { continue };
-            let jenkins = jenkins::Config {
-                url: raw.url,
-                user: raw.user,
-                request_timeout: raw.request_timeout,
-                poll: raw.poll,
-            };
+            let jenkins =
+                jenkins::Config { url: raw.url, user: raw.user, request_timeout: raw.request_timeout, poll: raw.poll };
             let host = raw.host.unwrap_or_else(|| raw.name.clone());
             let name = ControllerName::new(raw.name);
             controllers.push(Controller { name, host, tags: raw.tags, serve: raw.serve, jenkins, credentials });

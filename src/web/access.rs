@@ -10,8 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
     /// On this machine, as the kernel says.
-    Local { uid: u32 },
-    Remote { address: SocketAddr },
+    Local {
+        uid: u32,
+    },
+    Remote {
+        address: SocketAddr,
+    },
 }
 
 /// What is asked for.
@@ -34,7 +38,9 @@ pub(super) struct Access {
 pub(super) enum Denied {
     #[error("send the token of `control.token_file` as `Authorization: Bearer TOKEN`")]
     Token,
-    #[error("user {0} may read but not change; act as root or as the daemon's user, or list the user in `control.users`")]
+    #[error(
+        "user {0} may read but not change; act as root or as the daemon's user, or list the user in `control.users`"
+    )]
     User(u32),
 }
 
@@ -48,9 +54,11 @@ impl Access {
                 if may { Ok(()) } else { Err(Denied::User(uid)) }
             }
             (Caller::Remote { .. }, Need::Read | Need::Change) => {
-                let knows = self.token.as_ref().zip(bearer).is_some_and(|(token, bearer)| {
-                    is_same(token.expose_secret().as_bytes(), bearer.as_bytes())
-                });
+                let knows = self
+                    .token
+                    .as_ref()
+                    .zip(bearer)
+                    .is_some_and(|(token, bearer)| is_same(token.expose_secret().as_bytes(), bearer.as_bytes()));
                 if knows { Ok(()) } else { Err(Denied::Token) }
             }
         }

@@ -40,10 +40,8 @@ impl Client {
     /// Prepares to ask the daemon behind a socket, without asking it yet.
     pub fn new(socket: &Path) -> Result<Self, ClientError> {
         install_crypto_provider();
-        let failed = |error: reqwest::Error| ClientError::Unreachable {
-            socket: socket.to_owned(),
-            reason: root_cause(&error),
-        };
+        let failed =
+            |error: reqwest::Error| ClientError::Unreachable { socket: socket.to_owned(), reason: root_cause(&error) };
         let http = reqwest::Client::builder().no_proxy().unix_socket(socket).build().map_err(failed)?;
         Ok(Self { http, socket: socket.to_owned() })
     }
@@ -91,8 +89,10 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, ClientError> {
-        let unreachable =
-            |error: reqwest::Error| ClientError::Unreachable { socket: self.socket.clone(), reason: root_cause(&error) };
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            socket: self.socket.clone(),
+            reason: root_cause(&error),
+        };
         let request = self.http.request(method, format!("http://layshaft/{path}")).timeout(limit);
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();

@@ -92,7 +92,10 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         if is_private(&std::fs::symlink_metadata(folder)?) {
             return Ok(());
         }
-        return Err(io::Error::other(format!("{} belongs to somebody else, or others may write in it", folder.display())));
+        return Err(io::Error::other(format!(
+            "{} belongs to somebody else, or others may write in it",
+            folder.display()
+        )));
     }
     // Others pass through to the socket, whose own rights decide.
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)

@@ -12,7 +12,7 @@ pub(super) struct Book {
     pub(super) number: u64,
     pub(super) published: bool,
     pub(super) live: BTreeMap<String, Live>,
-    /// What the ledger says was in force, not compiled yet. Empty after the first look.
+    /// What the ledger says was in force and is not: not compiled yet, or of no use when it was tried.
     pub(super) kept: BTreeMap<String, Entry>,
     /// Versions that were refused, so that they are neither compiled nor reported again at every look.
     pub(super) refused: BTreeMap<String, (Digest, Refusal)>,
@@ -55,15 +55,20 @@ impl Book {
         }
     }
 
+    /// Returns what is in force; before the first look that is what the ledger says.
     pub(super) fn shape(&self) -> Shape {
-        let kept = self.kept.iter().map(|(name, entry)| {
+        let kept = self.kept.iter().filter(|_| !self.published).map(|(name, entry)| {
             (name.clone(), (entry.stem.clone(), entry.live.fingerprint(), entry.live.module.clone()))
         });
-        let live = self.live.iter().map(|(name, live)| {
+        kept.chain(self.live_shape()).collect()
+    }
+
+    pub(super) fn live_shape(&self) -> Shape {
+        let shape = |live: &Live| {
             let Version { stem, fingerprint, module, .. } = &live.version;
-            (name.clone(), (stem.clone(), fingerprint.clone(), module.digest.clone()))
-        });
-        kept.chain(live).collect()
+            (stem.clone(), fingerprint.clone(), module.digest.clone())
+        };
+        self.live.iter().map(|(name, live)| (name.clone(), shape(live))).collect()
     }
 
     pub(super) fn page(&self) -> Page {

@@ -89,6 +89,7 @@ fn matching_is_composed_as_the_table_says() {
         (&both, false, vec![says(&widening, gpu()), says(&plain, Veto)], (false, false, false)),
         (&both, false, vec![says(&widening, Satisfies(set(&[])))], (false, false, false)),
         (&either, true, vec![says(&plain, gpu())], (true, false, false)),
+        (&either, false, vec![says(&widening, gpu())], (false, false, false)),
         (&neither, true, vec![says(&plain, gpu())], (false, false, false)),
         (&both, true, vec![fails(&plain), says(&widening, Veto)], (false, false, false)),
     ];
@@ -249,5 +250,39 @@ fn the_end_of_a_build_is_composed_as_the_table_says() {
             };
             assert_eq!(found, expected, "{client} {heard:?}");
         }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_is_ever_wider_than_granted(
+        classic: bool,
+        own in 0_u8..8,
+        answers in proptest::collection::vec((0_u8..4, 0_u8..8, proptest::bool::ANY), 0..4),
+        expression in "[abc]( (&&|\\|\\|) !?[abc]){0,3}",
+    ) {
+        let atoms = |bits: u8| -> BTreeSet<String> {
+            ["a", "b", "c"].into_iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, a)| a.to_owned()).collect()
+        };
+        let voices: Vec<Voice> =
+            answers.iter().map(|(_, _, widen)| voice("v", if *widen { &[Grant::Widen] } else { &[] })).collect();
+        let heard: Vec<_> = voices.iter().zip(&answers).map(|(voice, (kind, bits, _))| match kind {
+            0 => says(voice, MatchingAnswer::Abstain),
+            1 => says(voice, MatchingAnswer::Veto),
+            2 => fails(voice),
+            _ => says(voice, MatchingAnswer::Satisfies(atoms(*bits))),
+        }).collect();
+        let expression = Expression::lookup(&expression);
+        let forwards = matching(classic, Some(&expression), atoms(own), &heard);
+        if let Ok(found) = &forwards {
+            let vetoed = answers.iter().any(|(kind, _, _)| *kind == 1);
+            let may_widen = answers.iter().any(|(kind, _, widen)| *kind == 3 && *widen);
+            proptest::prop_assert!(!(vetoed && found.matched));
+            proptest::prop_assert!(classic || may_widen || !found.matched);
+            proptest::prop_assert_eq!(found.widened, found.matched && !classic);
+        }
+        let backwards = matching(classic, Some(&expression), atoms(own), &heard.into_iter().rev().collect::<Vec<_>>());
+        let decision = |found: Result<Matched, Undecided>| found.map(|found| (found.matched, found.atoms)).ok();
+        proptest::prop_assert_eq!(decision(forwards), decision(backwards));
     }
 }

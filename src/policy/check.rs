@@ -48,3 +48,25 @@ pub fn check(path: &Path, config: &Config) -> Result<CheckReport, reload::Error>
         advice: version.advice,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::guest::{Guest, rules};
+    use super::*;
+
+    #[test]
+    fn an_author_is_told_what_the_daemon_would_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path());
+        let path = folder.path().join("10-lists.wasm");
+        assert!(check(&path, &config).unwrap_err().to_string().contains("10-lists.wasm cannot be read"));
+        std::fs::write(&path, Guest::new("lists").filter(&rules(&[], true, "")).needs_values().build()).unwrap();
+        std::fs::write(path.with_extension("toml"), "[[bind]]\n[[bind]]").unwrap();
+        let report = check(&path, &config).unwrap();
+        assert_eq!((report.hooks, report.bindings), ([Hook::Parameters].into(), 2));
+        assert!(report.advice[0].contains(r#"grants = ["values"] to policy.slots.lists"#), "{:?}", report.advice);
+        std::fs::write(path.with_extension("toml"), "[settings").unwrap();
+        let error = check(&path, &config).unwrap_err().to_string();
+        assert!(error.contains("policy lists refused at gate settings: 10-lists.toml"), "{error}");
+    }
+}

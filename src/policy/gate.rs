@@ -88,20 +88,27 @@ fn configure(config: &Config, module: &Module, settings: &str) -> Result<(), Cal
     Instance::start(module, settings, &config.limits).map(drop)
 }
 
-/// Asks for names of a few projects that every site could have; on an unlawful answer returns the example.
+/// Asks for names of a few projects that every site could have: they have to be legal, and the same again from an
+/// instance that was asked the others before. On a breach returns the example.
 fn laws(config: &Config, module: &Module, settings: &str) -> Result<(), String> {
     if !module.hooks.contains(&Hook::Naming) {
         return Ok(());
     }
+    let example = |question: &NamingQuestion, breach: &dyn std::fmt::Display| {
+        let project = &question.project.full_name;
+        format!("asked for the names of project {project:?} with labels {:?}: {breach}", question.matched_labels)
+    };
+    let start = || Instance::start(module, settings, &config.limits);
+    let ask_fresh = |question: &NamingQuestion| start().and_then(|mut fresh| fresh.names(question));
+    let mut answers = Vec::new();
     for question in samples() {
-        let answer =
-            Instance::start(module, settings, &config.limits).and_then(|mut instance| instance.names(&question));
-        if let Err(error) = answer {
-            let project = &question.project.full_name;
-            return Err(format!(
-                "asked for the names of project {project:?} with labels {:?}: {error}",
-                question.matched_labels
-            ));
+        answers.push(ask_fresh(&question).map_err(|error| example(&question, &error))?);
+    }
+    let mut used = start().map_err(|error| error.to_string())?;
+    for (question, answer) in samples().collect::<Vec<_>>().iter().zip(&answers).rev() {
+        let again = used.names(question).map_err(|error| example(question, &error))?;
+        if again.answer != answer.answer {
+            return Err(example(question, &"the answer depends on what was asked before; keep no state between calls"));
         }
     }
     Ok(())

@@ -48,7 +48,7 @@ impl Generation {
         self.number
     }
 
-    /// Returns the digests of the policies in force, each once, in file order.
+    /// Returns the digests of the policies in force, in file order.
     pub fn digests(&self) -> Vec<Digest> {
         let mut digests: Vec<Digest> = self.slots.iter().map(|slot| slot.module.digest.clone()).collect();
         digests.dedup();

@@ -69,8 +69,7 @@ impl Ledger {
     }
 
     pub(super) fn keep(&self, digest: &Digest, module: &[u8]) -> io::Result<()> {
-        let path = self.path(digest);
-        if path.exists() { Ok(()) } else { write_whole(&path, module) }
+        if self.module(digest).is_ok() { Ok(()) } else { write_whole(&self.path(digest), module) }
     }
 
     pub(super) fn module(&self, digest: &Digest) -> io::Result<Vec<u8>> {
@@ -139,5 +138,7 @@ mod tests {
         ledger.keep(&digest, b"one").unwrap();
         fs::write(ledger.path(&digest), b"two").unwrap();
         assert!(ledger.module(&digest).is_err());
+        ledger.keep(&digest, b"one").unwrap();
+        assert_eq!(ledger.module(&digest).unwrap(), b"one");
     }
 }

@@ -133,3 +133,30 @@ impl std::fmt::Debug for Monitor {
         f.write_str("Monitor")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_policy_on_trial() {
+        let monitor = Monitor::start().unwrap();
+        let (open, closed) = mpsc::channel::<()>();
+        let (seen, sees) = mpsc::channel();
+        // The thread is held up, so that all that follows has to wait or be skipped.
+        monitor.observe(move || assert!(closed.recv().is_err()));
+        for number in 0..WAITING * 2 {
+            let seen = seen.clone();
+            monitor.observe(move || seen.send(number).unwrap());
+        }
+        drop((open, seen));
+        let mut seen = Vec::new();
+        while let Ok(number) = sees.recv_timeout(Duration::from_secs(20)) {
+            seen.push(number);
+        }
+        assert!((WAITING - 1..=WAITING + 1).contains(&seen.len()), "{}", seen.len());
+        assert_eq!(seen[..3], [0, 1, 2]);
+    }
+}

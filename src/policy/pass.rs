@@ -95,11 +95,13 @@ impl<'g> Pass<'g> {
         let atoms = expression.map(Expression::atoms).unwrap_or_default();
         let own = atoms.iter().filter(|atom| node.labels.contains(**atom)).map(|&atom| atom.to_owned()).collect();
         let mut heard = Vec::new();
+        let mut expression_text: Option<Option<String>> = None;
         for seat in self.seats.iter_mut().filter(|seat| seat.speaks(Hook::Matching, controller, project, node)) {
             let sees_project = seat.slot.sight.project;
             let controller_number = self.words.number(controller.name.as_str());
             let class = seat.class(controller_number, node, &self.world.named_labels);
-            let expression_text = expression.map(ToString::to_string);
+            // Written out once, and not at all where no policy is asked.
+            let expression_text = expression_text.get_or_insert_with(|| expression.map(ToString::to_string));
             let key = (
                 controller_number,
                 sees_project.then(|| self.words.number(project.name.full())),
@@ -112,7 +114,7 @@ impl<'g> Pass<'g> {
                 controller: controller.name.as_str().to_owned(),
                 project: sees_project.then(|| need::project(project)),
                 kind: project.kind,
-                expression: expression_text,
+                expression: expression_text.clone(),
                 atoms: atoms.iter().map(|&atom| atom.to_owned()).collect(),
                 node,
                 classic,

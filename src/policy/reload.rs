@@ -183,7 +183,9 @@ impl Inner {
         if let Some(file) = files.iter().find(|file| file.name == name) {
             return Err(Error::StillThere { name: name.to_owned(), file: file.file_name() });
         }
-        if !book.live.contains_key(name) && !self.config.slots.contains_key(name) {
+        let is_known =
+            book.live.contains_key(name) || book.kept.contains_key(name) || self.config.slots.contains_key(name);
+        if !is_known {
             return Err(Error::Unknown(name.to_owned()));
         }
         tracing::warn!(slot = %name, "policy retired");

@@ -54,6 +54,10 @@ fn better() -> Vec<u8> {
     Guest::new("better").matching(&vetoes()).build()
 }
 
+/// Abstains the first time and offers no name at all from then on.
+const FORGETFUL: &str = "(i32.store (i32.const 0x4100) (i32.load (i32.const 0x4000))) \
+                         (i32.store (i32.const 0x4000) (i32.const 1)) (i32.const 0x4100)";
+
 #[track_caller]
 fn check(policies: &Policies, expected: &[(&str, SlotState, Option<&[u8]>)]) {
     let list = policies.list();
@@ -95,6 +99,7 @@ async fn a_broken_replacement_keeps_the_last_good_version() {
         (better()[..300].to_vec(), Gate::Interface),
         (Guest::new("x").naming(&named(&["white space"])).build(), Gate::Laws),
         (Guest::new("x").function("naming", "names", LOOP).build(), Gate::Laws),
+        (Guest::new("x").function("naming", "names", FORGETFUL).build(), Gate::Laws),
         (Guest::new("x").matching(&vetoes()).refusing_settings("missing key 'roots'").build(), Gate::Settings),
     ];
     for (module, gate) in broken {
@@ -209,6 +214,24 @@ async fn after_a_restart_a_broken_file_still_has_its_last_good_version() {
     let policies = site.open();
     check(&policies, &[("a", SlotState::Missing, Some(&good()))]);
     assert!(policies.readiness()[0].contains("cannot be read"));
+    assert!(!is_blocked(&policies, "lint"));
+}
+
+#[tokio::test]
+async fn a_last_good_version_that_is_of_no_use_is_not_forgotten() {
+    let site = Site::new();
+    site.put("10-a.wasm", good());
+    drop(site.open());
+    let kept = site.root.path().join(format!("state/modules/{}.wasm", Digest::of(&good())));
+    fs::write(&kept, "spoilt").unwrap();
+    site.put("10-a.wasm", &better()[..300]);
+    let policies = site.open();
+    check(&policies, &[("a", SlotState::Refused, None)]);
+    assert!(is_blocked(&policies, "lint"));
+    fs::write(&kept, good()).unwrap();
+    let report = policies.reload().await;
+    assert_eq!(report.changed[0].kind, ChangeKind::Added);
+    check(&policies, &[("a", SlotState::LastGood, Some(&good()))]);
     assert!(!is_blocked(&policies, "lint"));
 }
 

@@ -57,7 +57,7 @@ impl Inner {
                 self.keep_all(book, &mut look, reason);
             }
             Ok(files) if files.is_empty() && !(book.live.is_empty() && book.kept.is_empty()) => {
-                let count = book.shape().len();
+                let count = before.len();
                 let reason = format!(
                     "{folder} is suddenly empty; {count} policies stay in force: bring the files back, or retire \
                      policies by name"
@@ -173,12 +173,14 @@ impl Inner {
 
     /// Restores what the ledger says was in force, if nothing is.
     fn fall_back(&self, book: &mut Book, name: &str) {
-        let Some(Entry { stem, since, live, previous }) = book.kept.remove(name) else { return };
+        let Some(Entry { stem, since, live, previous }) = book.kept.get(name).cloned() else { return };
         match self.restore(book, name, &stem, &live) {
             Ok(version) => {
                 warn!(slot = %name, digest = version.module.digest.short(), "policy restored from its last good version");
+                book.kept.remove(name);
                 book.live.insert(name.to_owned(), Live { version, since, previous: previous.map(Previous::Kept) });
             }
+            // It stays written down: what failed may have been the disk, or a machine too busy to compile in time.
             Err(refusal) => {
                 error!(slot = %name, reason = %refusal.reason, "the last good version of a policy is of no use");
             }
@@ -215,7 +217,7 @@ impl Inner {
     }
 
     fn publish(&self, book: &mut Book, before: &Shape, look: Look) -> ReloadReport {
-        let after = book.shape();
+        let after = book.live_shape();
         let changed = changes(before, &after);
         let (blocked, view) = self.view(book, &look);
         let sidecar_of = |name: &String| look.rows.get(name).and_then(|row| row.sidecar.clone());

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use super::Policies;
 use super::folder::Stamp;
+use super::status::Gate;
 
 impl Policies {
     /// Keeps what is in force in step with the folder until it is told to stop.
@@ -29,6 +30,7 @@ impl Policies {
         let mut watcher = None;
         // Unknown, so that a change between the first load and now is not missed.
         let mut loaded = None;
+        let mut is_unreadable = false;
         loop {
             // A folder that was replaced is another folder to the kernel: watched afresh after every change.
             if watcher.is_none() {
@@ -38,7 +40,13 @@ impl Policies {
             if loaded.as_ref() == Some(&seen) {
                 tokio::select! {
                     () = changed.notified() => {}
-                    () = tokio::time::sleep(config.rescan) => watcher = None,
+                    () = tokio::time::sleep(config.rescan) => {
+                        watcher = None;
+                        // What could not be read may be readable by now, without looking different from outside.
+                        if is_unreadable {
+                            loaded = None;
+                        }
+                    }
                 }
                 continue;
             }
@@ -55,7 +63,8 @@ impl Policies {
                 }
             }
             watcher = None;
-            self.reload_what_changed().await;
+            let report = self.reload_what_changed().await;
+            is_unreadable = report.refused.iter().any(|refusal| refusal.gate == Gate::Folder);
             loaded = Some(seen);
         }
     }

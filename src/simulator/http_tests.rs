@@ -353,6 +353,7 @@ async fn faults_hit_on_the_wire_and_say_whether_the_request_was_seen() {
 async fn an_old_core_answers_as_it_did() {
     let site = Site::with(one_agent(vec![with_uuid("lint"), manual("plain")]), |options| {
         options.version = "1.580.3".parse().unwrap();
+        options.crumbs = false;
     })
     .await;
     let first = site.post("job/lint/buildWithParameters?UUID=a").await;
@@ -389,8 +390,64 @@ async fn a_large_fleet_is_listed_in_time() {
     let projects = "api/json?tree=jobs[fullName,jobs[fullName,buildable,property[parameterDefinitions[name,type]],\
                     jobs[name]{0,1}]]";
     assert_eq!(site.get(projects).await["jobs"].as_array().unwrap().len(), 50);
+    for n in 100..600 {
+        site.simulator
+            .update_project(&format!("team-{}/project-{n}", n % 50), |spec| spec.label = Some("sparc".into()));
+        let path = format!("job/team-{}/job/project-{n}/buildWithParameters?UUID={n}", n % 50);
+        assert_eq!(site.post(&path).await.status(), 201);
+    }
+    let queue = "queue/api/json?tree=items[id,inQueueSince,blocked,buildable,pending,stuck,why,task[name,url],\
+                 actions[parameters[name,value]]]";
+    assert_eq!(site.get(queue).await["items"].as_array().unwrap().len(), 500);
     // A debug build on a busy machine; the point is that nothing here is quadratic.
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn what_real_controllers_show_is_shown_here_too() {
+    let Some(folder) = std::env::var_os("LAYSHAFT_FIXTURES").map(std::path::PathBuf::from) else {
+        return skip("LAYSHAFT_FIXTURES is not set");
+    };
+    let site = Site::new(one_agent(vec![manual("lint")])).await;
+    site.post("job/lint/build").await;
+    for (recorded, path) in [
+        ("jobGet", "job/lint/api/json"),
+        ("buildGet", "job/lint/1/api/json"),
+        ("queueItem", "queue/item/1/api/json"),
+        ("nodeGet", "computer/agent-1/api/json"),
+        ("nodeList", "computer/api/json"),
+        ("labelGet", "label/linux/api/json"),
+    ] {
+        let recorded = std::fs::read(folder.join(format!("jenkins/node-jenkins/{recorded}.json"))).unwrap();
+        let recorded: Value = serde_json::from_slice(&recorded).unwrap();
+        let simulated = site.get(path).await;
+        for field in recorded.as_object().unwrap().keys() {
+            assert!(simulated.get(field).is_some(), "{path} lacks {field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_is_dropped_is_gone() {
+    let site = Site::new(Fleet::default()).await;
+    let url = site.simulator.url();
+    site.get("api/json").await;
+    drop(site);
+    let is_gone = async {
+        while Client::new().get(&url).send().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_gone).await.expect("it stops serving");
+}
+
+#[tokio::test]
+async fn an_executor_is_stopped_only_for_the_build_that_was_meant() {
+    let site = Site::new(one_agent(vec![manual("lint")])).await;
+    site.post("job/lint/build").await;
+    assert_eq!(site.post("computer/agent-1/executors/0/stopBuild?runExtId=lint%232").await.status(), 404);
+    assert_eq!(site.post("computer/agent-1/executors/0/stopBuild?runExtId=lint%231").await.status(), 302);
+    assert_eq!(site.build("lint", 1).result, Some(BuildResult::Aborted));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ fn queue_record(world: &World, item: &QueueItem) -> QueueRecord {
             Stage::Pending { .. } => QueueState::Pending,
         },
         parameters: parameters(&item.parameters),
-        why: world.why(item),
+        why: world.why(item, || world.prospect(&world.wish(item))),
     }
 }
 

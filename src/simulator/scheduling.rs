@@ -20,6 +20,15 @@ pub(crate) enum Wish {
     Node(String),
 }
 
+/// What becomes of a wish while the nodes are as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Prospect {
+    /// No node that suits is online.
+    pub(crate) is_stuck: bool,
+    /// For people.
+    pub(crate) why: String,
+}
+
 impl World {
     /// Lets every queue item move on as far as it can.
     pub(crate) fn settle(&mut self) {
@@ -55,8 +64,8 @@ impl World {
         }
     }
 
-    /// Says for people why the item has not started.
-    pub(crate) fn why(&self, item: &QueueItem) -> Option<String> {
+    /// Says for people why the item has not started; `prospect` is that of its wish.
+    pub(crate) fn why(&self, item: &QueueItem, prospect: impl FnOnce() -> Prospect) -> Option<String> {
         match &item.stage {
             Stage::Waiting { due } => {
                 let left = due.saturating_sub(self.now);
@@ -72,35 +81,25 @@ impl World {
             Stage::Buildable { .. } if self.quieting_down && !self.runs_while_quieting_down(&item.task) => {
                 Some("Jenkins is about to shut down".to_owned())
             }
-            Stage::Buildable { .. } => Some(self.why_no_executor(&self.wish(item))),
+            Stage::Buildable { .. } => Some(prospect().why),
             Stage::Pending { .. } => None,
         }
     }
 
-    /// Returns whether no node that is online suits the item.
-    pub(crate) fn is_stuck(&self, item: &QueueItem) -> bool {
-        let wish = self.wish(item);
+    /// Finds out what becomes of a wish while the nodes are as they are.
+    pub(crate) fn prospect(&self, wish: &Wish) -> Prospect {
         let expression = wish.expression();
-        matches!(item.stage, Stage::Buildable { .. })
-            && !self.nodes.values().any(|node| node.is_online() && self.suits(node, &wish, expression.as_ref()))
-    }
-
-    fn why_no_executor(&self, wish: &Wish) -> String {
-        let expression = wish.expression();
-        let mut suitable = self.nodes.values().filter(|node| self.suits(node, wish, expression.as_ref())).peekable();
-        let text = match wish {
-            Wish::Anywhere => return "Waiting for next available executor".to_owned(),
-            Wish::Label(text) | Wish::Node(text) => text,
+        let suitable: Vec<&Node> =
+            self.nodes.values().filter(|node| self.suits(node, wish, expression.as_ref())).collect();
+        let is_stuck = !suitable.iter().any(|node| node.is_online());
+        let why = match (wish, suitable.as_slice()) {
+            (Wish::Anywhere, _) => "Waiting for next available executor".to_owned(),
+            (Wish::Label(text) | Wish::Node(text), []) => format!("There are no nodes with the label ‘{text}’"),
+            (_, [node]) if is_stuck => format!("‘{}’ is offline", self.node_display_name(node)),
+            (Wish::Label(text) | Wish::Node(text), _) if is_stuck => format!("All nodes of label ‘{text}’ are offline"),
+            (Wish::Label(text) | Wish::Node(text), _) => format!("Waiting for next available executor on ‘{text}’"),
         };
-        if suitable.peek().is_none() {
-            return format!("There are no nodes with the label ‘{text}’");
-        }
-        let suitable: Vec<&Node> = suitable.collect();
-        match suitable.as_slice() {
-            [node] if !node.is_online() => format!("‘{}’ is offline", self.node_display_name(node)),
-            nodes if nodes.iter().all(|node| !node.is_online()) => format!("All nodes of label ‘{text}’ are offline"),
-            _ => format!("Waiting for next available executor on ‘{text}’"),
-        }
+        Prospect { is_stuck, why }
     }
 
     /// Moves items out of their quiet period and out of being blocked.

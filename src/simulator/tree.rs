@@ -13,7 +13,7 @@ const MOST_STARS: usize = 4;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tree {
-    children: BTreeMap<String, Tree>,
+    children: BTreeMap<String, Self>,
     range: Range,
 }
 

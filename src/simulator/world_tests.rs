@@ -61,7 +61,7 @@ impl Scene {
                 Stage::Buildable { .. } => "buildable",
                 Stage::Pending { .. } => "pending",
             };
-            let why = world.why(item).unwrap_or_default();
+            let why = world.why(item, || world.prospect(&world.wish(item))).unwrap_or_default();
             writeln!(text, "queue {} {} {stage}: {why}", item.id, item.task.project()).unwrap();
         }
         for node in world.nodes.values() {
@@ -227,7 +227,7 @@ fn a_pipeline_goes_on_where_it_was_after_a_restart() {
     scene.world.restart();
     scene.build("lint");
     scene.check(expect![[r"
-        queue 3 lint buildable: Waiting for next available executor
+        queue 4 lint buildable: Waiting for next available executor
         Built-In Node runs flow #1
         a runs part of flow #1
     "]]);
@@ -390,4 +390,13 @@ fn a_renamed_project_keeps_its_builds_and_its_queue() {
     assert_eq!(scene.world.queue[&id].task.project(), "new/home/lint");
     assert!(scene.world.project("new/home/lint").is_some() && scene.world.project("old/lint").is_none());
     assert!(!scene.world.rename("nothing", "x"));
+}
+
+#[test]
+fn nothing_can_be_put_into_a_project_or_into_itself() {
+    let mut scene = Scene::new(vec![], vec![lasting("team/lint", 10), lasting("other", 10)]);
+    assert!(!scene.world.add_project(lasting("team/lint/inner", 10)));
+    assert!(!scene.world.rename("team", "team/deeper"));
+    assert!(!scene.world.rename("other", "team/lint/other"));
+    assert!(scene.world.rename("other", "team/other"));
 }

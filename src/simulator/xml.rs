@@ -10,7 +10,7 @@ const DEEPEST: usize = 100;
 pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) text: String,
-    pub(crate) children: Vec<Element>,
+    pub(crate) children: Vec<Self>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

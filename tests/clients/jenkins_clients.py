@@ -68,8 +68,9 @@ def raises(kind, action):
 
 def python_jenkins(url, user, token):
     server = jenkins.Jenkins(url, username=user, password=token)
-    check("python-jenkins: the version is told", server.get_version()[0].isdigit())
+    # In this order: its version query goes without a login unless another one went before.
     check("python-jenkins: the user is known", server.get_whoami()["id"] == user)
+    check("python-jenkins: the version is told", server.get_version()[0].isdigit())
     stranger = jenkins.Jenkins(url, username=user, password="wrong")
     check("python-jenkins: a wrong token is refused", raises(jenkins.JenkinsException, stranger.get_whoami))
 

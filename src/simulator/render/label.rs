@@ -23,6 +23,7 @@ impl View<'_> {
         let class = if is_atom { "hudson.model.labels.LabelAtom" } else { "hudson.model.labels.LabelExpression" };
         let bean = self
             .bean(class, selection)
+            .list("actions", 1, std::iter::empty::<()>(), |(), _| Value::Null)
             .field("busyExecutors", busy)
             .list("clouds", 1, std::iter::empty::<()>(), |(), _| Value::Null)
             .field("description", Value::Null)

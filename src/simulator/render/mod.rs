@@ -14,10 +14,14 @@ mod root;
 pub(crate) use bean::{ALWAYS, Bean};
 pub(crate) use node::escape;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::scheduling::{Prospect, Wish};
 use super::tree::Selection;
 use super::world::{Project, World, parent_of, short_name};
 
@@ -26,13 +30,18 @@ const SEGMENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'=').remove(b',').remove(b'$');
 
 /// The world as one caller sees it.
-#[derive(Clone, Copy)]
 pub(crate) struct View<'w> {
-    pub(crate) world: &'w World,
-    pub(crate) caller: &'w Caller,
+    world: &'w World,
+    caller: &'w Caller,
+    /// Finding out why something waits looks at every node; queue items that want the same wait for the same.
+    prospects: RefCell<BTreeMap<Wish, Prospect>>,
 }
 
 impl<'w> View<'w> {
+    pub(crate) fn new(world: &'w World, caller: &'w Caller) -> Self {
+        Self { world, caller, prospects: RefCell::default() }
+    }
+
     pub(super) fn bean<'t>(&self, class: &str, selection: Selection<'t>) -> Bean<'t> {
         Bean::new(self.world.settings.version.exports_class().then_some(class), selection)
     }

@@ -1,4 +1,4 @@
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{ALWAYS, View, hollow};
 use crate::domain::{BuildResult, ProjectKind};
@@ -31,6 +31,8 @@ impl<'w> View<'w> {
             None => Json::Null,
         };
         let newest = |wanted: fn(&Build) -> bool| project.builds.values().rev().find(|build| wanted(build));
+        let declared = (!spec.parameters.is_empty()).then_some(Some(spec.parameters.as_slice()));
+        let properties = [None].into_iter().chain(declared);
         let is_pipeline = spec.kind == ProjectKind::Pipeline;
         let mut bean = self
             .bean(project_class(project), selection)
@@ -64,7 +66,7 @@ impl<'w> View<'w> {
                 link(newest(|build| !build.is_building() && build.result != Some(BuildResult::Success)), inside)
             })
             .field("nextBuildNumber", project.next_number)
-            .lazy("property", 1, |inside| self.properties(&spec.parameters, inside))
+            .inline_list("property", properties, |parameters, inside| self.property(parameters, inside))
             .lazy("queueItem", 1, |inside| {
                 self.queue_item_of(full_name).map_or(Json::Null, |item| self.queue_item(item, inside))
             })
@@ -115,29 +117,31 @@ impl<'w> View<'w> {
         bean.done()
     }
 
-    fn properties(&self, parameters: &[ParameterSpec], selection: Selection<'_>) -> Json {
-        let other = hollow("jenkins.model.BuildDiscarderProperty", self, selection);
-        if parameters.is_empty() {
-            return json!([other]);
-        }
-        let definitions = self
-            .bean("hudson.model.ParametersDefinitionProperty", selection)
-            .list("parameterDefinitions", 1, parameters.iter(), |parameter, inside| {
+    /// A property without parameters stands for those of other plugins, which export nothing.
+    fn property(&self, parameters: Option<&[ParameterSpec]>, selection: Selection<'_>) -> Json {
+        let Some(parameters) = parameters else {
+            return hollow("jenkins.model.BuildDiscarderProperty", self, selection);
+        };
+        self.bean("hudson.model.ParametersDefinitionProperty", selection)
+            .list("parameterDefinitions", 1, parameters, |parameter, inside| {
                 self.parameter_definition(parameter, inside)
             })
-            .done();
-        json!([other, definitions])
+            .done()
     }
 
     fn parameter_definition(&self, parameter: &ParameterSpec, selection: Selection<'_>) -> Json {
         let default = Value { name: parameter.name.clone(), kind: parameter.kind, value: parameter.default_value() };
         let bean = self
             .bean(&parameter.kind.definition_class(), selection)
-            .lazy("defaultParameterValue", 1, |inside| self.parameter(&default, inside))
-            .field("description", "")
-            .field("name", parameter.name.as_str())
-            .field("type", format!("{}ParameterDefinition", parameter.kind.stem()));
-        if parameter.choices.is_empty() { bean.done() } else { bean.field("choices", parameter.choices.clone()).done() }
+            .lazy("defaultParameterValue", 3, |inside| self.parameter(&default, inside))
+            .shown("description", 3, "")
+            .shown("name", 3, parameter.name.as_str())
+            .shown("type", 3, format!("{}ParameterDefinition", parameter.kind.stem()));
+        if parameter.choices.is_empty() {
+            bean.done()
+        } else {
+            bean.shown("choices", 3, parameter.choices.clone()).done()
+        }
     }
 
     fn queue_item_of(&self, full_name: &str) -> Option<&'w crate::simulator::world::QueueItem> {

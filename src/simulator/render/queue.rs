@@ -2,6 +2,7 @@ use serde_json::Value as Json;
 
 use super::{ALWAYS, View};
 use crate::simulator::fleet::ParameterKind;
+use crate::simulator::scheduling::Prospect;
 use crate::simulator::tree::Selection;
 use crate::simulator::world::{Build, LeftItem, QueueItem, Stage, Task, Value, short_name};
 
@@ -52,10 +53,22 @@ impl View<'_> {
             .shown("id", ALWAYS, item.id)
             .shown("inQueueSince", ALWAYS, item.since)
             .lazy("params", ALWAYS, |_| item.parameters.iter().map(parameter_text).collect::<String>().into())
-            .lazy("stuck", ALWAYS, |_| (!has_left && self.world.is_stuck(item)).into())
+            .lazy("stuck", ALWAYS, |_| (!has_left && self.is_stuck(item)).into())
             .lazy("task", ALWAYS, |inside| self.task(&item.task, inside))
             .shown("url", ALWAYS, format!("queue/item/{}/", item.id))
-            .lazy("why", ALWAYS, |_| if has_left { Json::Null } else { self.world.why(item).into() })
+            .lazy("why", ALWAYS, |_| {
+                if has_left { Json::Null } else { self.world.why(item, || self.prospect(item)).into() }
+            })
+    }
+
+    fn is_stuck(&self, item: &QueueItem) -> bool {
+        matches!(item.stage, Stage::Buildable { .. }) && self.prospect(item).is_stuck
+    }
+
+    fn prospect(&self, item: &QueueItem) -> Prospect {
+        let wish = self.world.wish(item);
+        let mut prospects = self.prospects.borrow_mut();
+        prospects.entry(wish).or_insert_with_key(|wish| self.world.prospect(wish)).clone()
     }
 
     fn queue_actions(&self, item: &QueueItem, selection: Selection<'_>) -> Json {

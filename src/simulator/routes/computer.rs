@@ -36,7 +36,7 @@ pub(super) fn route(world: &mut World, request: &Request, path: &[&str]) -> Rout
 fn one(world: &mut World, request: &Request, name: &str, path: &[&str]) -> Routed {
     let Some(node) = world.nodes.get(name) else { return Ok(Answer::not_found()) };
     match path {
-        [] => Ok(Answer::page(200, name)),
+        [] | ["log"] => Ok(Answer::page(200, name)),
         ["api", "json"] => request.json(|wanted| view(world, request).computer(node, wanted)),
         ["toggleOffline"] => {
             let (marked, permission) = match node.mark {
@@ -82,8 +82,23 @@ fn one(world: &mut World, request: &Request, name: &str, path: &[&str]) -> Route
         ["executors", number, "stop"] => {
             request.must_post()?;
             request.must_have(Permission::ItemCancel)?;
-            stop_executor(world, name, number);
+            if let Some((project, number)) = build_on(node, number) {
+                world.stop(&project, number, false);
+            }
             Ok(request.back())
+        }
+        ["executors", number, "stopBuild"] => {
+            request.must_post()?;
+            request.must_have(Permission::ItemCancel)?;
+            // Only that build, as `JOB#NUMBER`, and no other that has come to the executor since.
+            let wanted = request.parameter("runExtId");
+            match build_on(node, number).filter(|(project, number)| wanted == Some(&format!("{project}#{number}"))) {
+                Some((project, number)) => {
+                    world.stop(&project, number, false);
+                    Ok(request.back())
+                }
+                None => Ok(Answer::not_found()),
+            }
         }
         _ => Ok(Answer::not_found()),
     }
@@ -102,10 +117,12 @@ fn mark(world: &World, request: &Request) -> OfflineMark {
     OfflineMark { user: request.caller.user.name.clone(), reason, at: world.now }
 }
 
-fn stop_executor(world: &mut World, node: &str, number: &str) {
-    let occupant = number.parse().ok().and_then(|number: u32| world.nodes.get(node)?.executors.get(&number)?.clone());
-    if let Some(Occupant::Build { project, number } | Occupant::Placeholder { project, number }) = occupant {
-        world.stop(&project, number, false);
+fn build_on(node: &Node, executor: &str) -> Option<(String, u64)> {
+    match node.executors.get(&executor.parse().ok()?)?.as_ref()? {
+        Occupant::Build { project, number } | Occupant::Placeholder { project, number } => {
+            Some((project.clone(), *number))
+        }
+        Occupant::Pending { .. } => None,
     }
 }
 

@@ -35,7 +35,7 @@ fn route(world: &mut World, request: &Request) -> Routed {
 }
 
 fn view<'w>(world: &'w World, request: &'w Request) -> View<'w> {
-    View { world, caller: &request.caller }
+    View::new(world, &request.caller)
 }
 
 fn quiet_down(world: &mut World, request: &Request, quieting_down: bool) -> Routed {

@@ -58,15 +58,9 @@ fn project(world: &mut World, request: &Request, full_name: &str, path: &[&str])
             Ok(Answer::redirect("."))
         }
         ["nextbuildnumber", "submit"] => set_next_number(world, request, full_name),
-        [
-            "api" | "config.xml" | "doDelete" | "enable" | "disable" | "doRename" | "confirmRename"
-            | "submitDescription",
-            ..,
-        ]
-        | [] => any_item(world, request, full_name, path),
-        [number, rest @ ..] => match build::find(world, full_name, number) {
-            Some(number) => build::route(world, request, full_name, number, rest),
-            None => Ok(Answer::not_found()),
+        _ => match path.first().and_then(|name| build::find(world, full_name, name)) {
+            Some(number) => build::route(world, request, full_name, number, &path[1..]),
+            None => any_item(world, request, full_name, path),
         },
     }
 }
@@ -74,7 +68,8 @@ fn project(world: &mut World, request: &Request, full_name: &str, path: &[&str])
 /// What projects and folders have in common.
 fn any_item(world: &mut World, request: &Request, full_name: &str, path: &[&str]) -> Routed {
     match path {
-        [] => Ok(Answer::page(200, full_name)),
+        // Clients that follow redirects end on the form.
+        [] | ["configure"] => Ok(Answer::page(200, full_name)),
         ["api", "json"] => request.json(|wanted| match world.items.get(full_name) {
             Some(item) => view(world, request).item(full_name, item, wanted),
             None => serde_json::Value::Null,
@@ -142,5 +137,5 @@ fn set_next_number(world: &mut World, request: &Request, full_name: &str) -> Rou
             project.next_number = number;
         }
     }
-    Ok(request.back())
+    Ok(Answer::redirect(".."))
 }

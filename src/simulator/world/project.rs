@@ -118,7 +118,7 @@ impl World {
     /// Adds a project and the folders around it; returns whether the name was free.
     pub(crate) fn add_project(&mut self, spec: ProjectSpec) -> bool {
         let full_name = spec.full_name.clone();
-        if full_name.is_empty() || self.items.contains_key(&full_name) {
+        if full_name.is_empty() || self.items.contains_key(&full_name) || self.is_inside_a_project(&full_name) {
             return false;
         }
         if let Some(parent) = parent_of(&full_name) {
@@ -181,7 +181,8 @@ impl World {
         let building = self.items.iter().any(
             |(name, item)| matches!(item, Item::Project(project) if affected(name) && !project.running.is_empty()),
         );
-        if building || to.is_empty() || self.items.contains_key(to) || !self.items.contains_key(from) {
+        let is_free = !to.is_empty() && !self.items.contains_key(to) && !self.is_inside_a_project(to);
+        if building || affected(to) || !is_free || !self.items.contains_key(from) {
             return false;
         }
         if let Some(parent) = parent_of(to) {
@@ -203,6 +204,11 @@ impl World {
             }
         }
         true
+    }
+
+    fn is_inside_a_project(&self, full_name: &str) -> bool {
+        let mut around = std::iter::successors(parent_of(full_name), |name| parent_of(name));
+        around.any(|name| self.project(name).is_some())
     }
 
     fn add_configurations(&mut self, matrix: &str) {

@@ -171,7 +171,8 @@ impl Event {
         }
     }
 
-    fn line(&self) -> Option<String> {
+    /// Returns the line for people; none if it tells them nothing.
+    pub(super) fn line(&self) -> Option<String> {
         Some(match self {
             Self::Submitted { handle, unique } => format!("submitted {handle} (unique {unique})"),
             Self::Data { data } => started(data).unwrap_or_else(|| format!("data {}", plain(data))),

@@ -42,9 +42,10 @@ struct Entry {
 impl<'t> Document<'t> {
     pub(super) fn parse(file: &Path, text: &'t str, overrides: &'t [Override]) -> Result<Self, Vec<Problem>> {
         let root = DeTable::parse(text).map_err(|error| {
-            let line = line_at(text, error.span().map_or(0, |span| span.start));
+            let position = error.span().map_or(0, |span| span.start);
+            let place = format!("{}:{}", file.display(), line_at(text, position));
             let text = format!("not readable as TOML: {}", one_line(error.message()));
-            vec![Problem { place: format!("{}:{line}", file.display()), key: String::new(), text }]
+            vec![Problem { place, key: String::new(), text, position }]
         })?;
         let mut document = Self { file: file.to_owned(), text, overrides, root, entries: Vec::new() };
         document.apply_defaults();
@@ -93,7 +94,7 @@ impl<'t> Document<'t> {
             let (key, text) = explain(&path, error.message());
             // What is missing elsewhere may be the very thing that was misspelt.
             if problems.is_empty() || !error.message().starts_with("missing field") {
-                problems.push(Problem { place: self.place_at(position), key, text });
+                problems.push(Problem { place: self.place_at(position), key, text, position });
             }
             let goes_on = error.message().starts_with("unknown field") && problems.len() < MOST_PROBLEMS;
             if !goes_on || !remove_at(root.get_mut(), position) {
@@ -115,7 +116,7 @@ impl<'t> Document<'t> {
             }
         };
         let position = entry.map_or(0, |entry| entry.key.as_ref().unwrap_or(&entry.value).start);
-        Problem { place: self.place_at(position), key: path.to_owned(), text: text.into() }
+        Problem { place: self.place_at(position), key: path.to_owned(), text: text.into(), position }
     }
 
     /// Returns a path as the file means it: relative ones are relative to the file.
@@ -242,6 +243,17 @@ fn explain(path: &str, message: &str) -> (String, String) {
         let example = EXAMPLES.iter().find(|(name, _)| *name == field).map(|(_, example)| *example);
         let advice = example.map_or_else(|| format!("write {field} = …"), |example| format!("write {example}"));
         return (below(field), format!("missing; {advice}"));
+    }
+    let is_wrong = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    if let Some((found, expected)) = is_wrong.and_then(|text| text.split_once(", expected ")) {
+        let expected = match expected {
+            "a string" => "text, in quotes",
+            "a sequence" => "a list, in brackets",
+            "a map" => "a section",
+            expected if expected.starts_with("struct ") => "a section",
+            expected => expected,
+        };
+        return (path.to_owned(), format!("{} is wrong here; write {expected}", found.replace('`', "")));
     }
     (path.to_owned(), one_line(message))
 }

@@ -152,6 +152,8 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and what to write.
     pub text: String,
+    /// Where it is, for the order in which people read; variables come last.
+    position: usize,
 }
 
 impl Config {
@@ -229,11 +231,13 @@ impl Default for Log {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, key, text } = self;
+        let Self { place, key, text, .. } = self;
         if key.is_empty() { write!(f, "{place}: {text}") } else { write!(f, "{place}: {key}: {text}") }
     }
 }
 
 fn lines(problems: &[Problem]) -> String {
+    let mut problems: Vec<&Problem> = problems.iter().collect();
+    problems.sort_by_key(|problem| problem.position);
     problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
 }

@@ -47,57 +47,99 @@ fn unknown_keys_are_errors_with_line_and_hint() {
         expect![[r#"
             the configuration is not valid:
               layshaft.toml:4: controllers[0].tokenfile: unknown key; did you mean `token_file`?
-              layshaft.toml:8: gearman.colour: unknown key; known here: server, kind, connect_timeout, longest_pause
               layshaft.toml:7: gearman.servr: unknown key; did you mean `server`?
+              layshaft.toml:8: gearman.colour: unknown key; known here: server, kind, connect_timeout, longest_pause
               layshaft.toml:9: polices: unknown key; did you mean `policies`?"#]],
     );
-    check(&format!("{CI1}[controllers.poll]\nnode = '3s'\n"), expect![[r#"
+    check(
+        &format!("{CI1}[controllers.poll]\nnode = '3s'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].poll.node: unknown key; did you mean `nodes`?"#]]);
-    check(&format!("[policies.limits]\nfule = 1\n{CI1}"), expect![[r#"
+          layshaft.toml:5: controllers[0].poll.node: unknown key; did you mean `nodes`?"#]],
+    );
+    check(
+        &format!("[policies.limits]\nfule = 1\n{CI1}"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:2: policies.limits.fule: unknown key; did you mean `fuel`?"#]]);
-    check(&format!("[policies.slots.a]\ngrant = ['widen']\n{CI1}"), expect![[r#"
+          layshaft.toml:2: policies.limits.fule: unknown key; did you mean `fuel`?"#]],
+    );
+    check(
+        &format!("[policies.slots.a]\ngrant = ['widen']\n{CI1}"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:2: policies.slots.a.grant: unknown key; did you mean `grants`?"#]]);
-    check(&format!("verbose = true\n{CI1}"), expect![[r#"
+          layshaft.toml:2: policies.slots.a.grant: unknown key; did you mean `grants`?"#]],
+    );
+    check(
+        &format!("verbose = true\n{CI1}"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:1: verbose: unknown key; known here: gearman, policies, journal, control, builds, log, controllers"#]]);
+          layshaft.toml:1: verbose: unknown key; known here: gearman, policies, journal, control, builds, log, controllers"#]],
+    );
 }
 
 #[test]
 fn values_of_the_wrong_kind_are_errors_with_line_and_what_to_write() {
     for (text, expected) in [
-        ("[gearman]\nserver = 4730\n", expect![[r#"
+        (
+            "[gearman]\nserver = 4730\n",
+            expect![[r#"
+                the configuration is not valid:
+                  layshaft.toml:2: gearman.server: integer 4730 is wrong here; write text, in quotes"#]],
+        ),
+        (
+            "[gearman]\nkind = 'gearmn'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: gearman.server: invalid type: integer `4730`, expected a string"#]]),
-        ("[gearman]\nkind = 'gearmn'\n", expect![[r#"
+              layshaft.toml:2: gearman.kind: "gearmn" is none of its values; write "auto" or "gearmand" or "geard""#]],
+        ),
+        (
+            "[gearman]\n\nconnect_timeout = '5 parsecs'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: gearman.kind: "gearmn" is none of its values; write "auto" or "gearmand" or "geard""#]]),
-        ("[gearman]\n\nconnect_timeout = '5 parsecs'\n", expect![[r#"
+              layshaft.toml:3: gearman.connect_timeout: "5 parsecs" is not a duration such as "3s" or "5m": unknown time unit "parsecs", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)"#]],
+        ),
+        (
+            "gearman = 'x'\n",
+            expect![[r#"
+                the configuration is not valid:
+                  layshaft.toml:1: gearman: string "x" is wrong here; write a section"#]],
+        ),
+        (
+            "[builds]\npipelines = 'many'\n",
+            expect![[r#"
+                the configuration is not valid:
+                  layshaft.toml:2: builds.pipelines: string "many" is wrong here; write "auto" or a number of slots"#]],
+        ),
+        (
+            "[builds]\non_stuck = 'retry'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:3: gearman.connect_timeout: "5 parsecs" is not a duration such as "3s" or "5m": unknown time unit "parsecs", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)"#]]),
-        ("gearman = 'x'\n", expect![[r#"
+              layshaft.toml:2: builds.on_stuck: "retry" is none of its values; write "hand-back" or "fail""#]],
+        ),
+        (
+            "[policies.slots.a]\nsha256 = 'abc'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:1: gearman: invalid type: string "x", expected struct Gearman"#]]),
-        ("[builds]\npipelines = 'many'\n", expect![[r#"
+              layshaft.toml:2: policies.slots.a.sha256: "abc" is not a sha256, which has 64 hex digits"#]],
+        ),
+        (
+            "[policies.slots.a]\ngrants = ['all']\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: builds.pipelines: invalid value: string "many", expected "auto" or a number of slots"#]]),
-        ("[builds]\non_stuck = 'retry'\n", expect![[r#"
+              layshaft.toml:2: policies.slots.a.grants[0]: "all" is none of its values; write "widen" or "rewrite" or "veto" or "values" or "labels""#]],
+        ),
+        (
+            "[control]\nusers = [true]\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: builds.on_stuck: "retry" is none of its values; write "hand-back" or "fail""#]]),
-        ("[policies.slots.a]\nsha256 = 'abc'\n", expect![[r#"
+              layshaft.toml:2: control.users: write a user's name in quotes, or the number of a user"#]],
+        ),
+        (
+            "[log]\nformat = 'xml'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: policies.slots.a.sha256: "abc" is not a sha256, which has 64 hex digits"#]]),
-        ("[policies.slots.a]\ngrants = ['all']\n", expect![[r#"
-            the configuration is not valid:
-              layshaft.toml:2: policies.slots.a.grants[0]: "all" is none of its values; write "widen" or "rewrite" or "veto" or "values" or "labels""#]]),
-        ("[control]\nusers = [true]\n", expect![[r#"
-            the configuration is not valid:
-              layshaft.toml:2: control.users: write a user's name in quotes, or the number of a user"#]]),
-        ("[log]\nformat = 'xml'\n", expect![[r#"
-            the configuration is not valid:
-              layshaft.toml:2: log.format: "xml" is none of its values; write "auto" or "human" or "json""#]]),
+              layshaft.toml:2: log.format: "xml" is none of its values; write "auto" or "human" or "json""#]],
+        ),
     ] {
         check(&format!("{text}{CI1}"), expected);
     }
@@ -105,37 +147,64 @@ fn values_of_the_wrong_kind_are_errors_with_line_and_what_to_write() {
 
 #[test]
 fn what_cannot_be_read_at_all_is_said_with_its_line() {
-    check("[gearman\n", expect![[r#"
+    check(
+        "[gearman\n",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:1: not readable as TOML: unclosed table, expected `]`"#]]);
-    check("[gearman]\nserver = 'a'\nserver = 'b'\n", expect![[r#"
+          layshaft.toml:1: not readable as TOML: unclosed table, expected `]`"#]],
+    );
+    check(
+        "[gearman]\nserver = 'a'\nserver = 'b'\n",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:3: not readable as TOML: duplicate key"#]]);
-    check("", expect![[r#"
+          layshaft.toml:3: not readable as TOML: duplicate key"#]],
+    );
+    check(
+        "",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:1: controllers: there is none; write a [[controllers]] section with `name` and `url`"#]]);
+          layshaft.toml:1: controllers: there is none; write a [[controllers]] section with `name` and `url`"#]],
+    );
 }
 
 #[test]
 fn controllers_have_a_name_an_address_and_a_host_of_their_own() {
-    check("[[controllers]]\nurl = 'http://ci/'\n", expect![[r#"
+    check(
+        "[[controllers]]\nurl = 'http://ci/'\n",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:1: controllers[0].name: missing; write name = "ci1""#]]);
-    check("[[controllers]]\nname = 'ci1'\n", expect![[r#"
+          layshaft.toml:1: controllers[0].name: missing; write name = "ci1""#]],
+    );
+    check(
+        "[[controllers]]\nname = 'ci1'\n",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:1: controllers[0].url: missing; write url = "https://ci1.example.org/""#]]);
-    check("[[controllers]]\nname = 'ci1'\nurl = 'ftp://bot:hunter2@ci/'\n", expect![[r#"
+          layshaft.toml:1: controllers[0].url: missing; write url = "https://ci1.example.org/""#]],
+    );
+    check(
+        "[[controllers]]\nname = 'ci1'\nurl = 'ftp://bot:hunter2@ci/'\n",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:3: controllers[0].url: the controller's address must begin with http:// or https:// and a host"#]]);
-    check(&format!("{CI1}{CI1}"), expect![[r#"
+          layshaft.toml:3: controllers[0].url: the controller's address must begin with http:// or https:// and a host"#]],
+    );
+    check(
+        &format!("{CI1}{CI1}"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[1].name: controllers[0] is called "ci1" too; write another name"#]]);
-    check(&format!("{CI1}[[controllers]]\nname = 'ci2'\nhost = 'ci1'\nurl = 'http://ci/'\n"), expect![[r#"
+          layshaft.toml:5: controllers[1].name: controllers[0] is called "ci1" too; write another name"#]],
+    );
+    check(
+        &format!("{CI1}[[controllers]]\nname = 'ci2'\nhost = 'ci1'\nurl = 'http://ci/'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:6: controllers[1].host: controllers[0] has the host "ci1" too; write host = "ANOTHER""#]]);
-    check("[[controllers]]\nname = 'ci one'\nurl = 'http://ci/'\n", expect![[r#"
+          layshaft.toml:6: controllers[1].host: controllers[0] has the host "ci1" too; write host = "ANOTHER""#]],
+    );
+    check(
+        "[[controllers]]\nname = 'ci one'\nurl = 'http://ci/'\n",
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:2: controllers[0].name: "ci one" cannot be part of a function name; write host = "ONE-WORD""#]]);
+          layshaft.toml:2: controllers[0].name: "ci one" cannot be part of a function name; write host = "ONE-WORD""#]],
+    );
 }
 
 #[test]
@@ -150,13 +219,13 @@ fn bounds_are_checked_all_at_once() {
             the configuration is not valid:
               layshaft.toml:2: gearman.server: "gearman://host" is not the address of a server; write "HOST:PORT"
               layshaft.toml:3: gearman.connect_timeout: 1h is out of bounds; write something from "100ms" to "5m"
-              layshaft.toml:9: policies.state: must not be inside the folder where policies are dropped; write another path
-              layshaft.toml:11: policies.limits.fuel: nothing runs with 0; leave it out for the default
-              layshaft.toml:14: control.users[0]: this machine's /etc/passwd has no user "nobody-has-this-name"; write the user's number
-              layshaft.toml:13: control.listen: "everywhere" is not an address; write "ADDRESS:PORT", such as "127.0.0.1:8730"
-              layshaft.toml:13: control.listen: over TCP a token is needed; write token_file = "/path/to/a/token"
               layshaft.toml:5: builds.start_within: 0s is out of bounds; write something from "1s" to "30days"
               layshaft.toml:6: builds.markers[0]: is empty; write the name of a build parameter
+              layshaft.toml:9: policies.state: must not be inside the folder where policies are dropped; write another path
+              layshaft.toml:11: policies.limits.fuel: nothing runs with 0; leave it out for the default
+              layshaft.toml:13: control.listen: "everywhere" is not an address; write "ADDRESS:PORT", such as "127.0.0.1:8730"
+              layshaft.toml:13: control.listen: over TCP a token is needed; write token_file = "/path/to/a/token"
+              layshaft.toml:14: control.users[0]: this machine's /etc/passwd has no user "nobody-has-this-name"; write the user's number
               layshaft.toml:16: log.filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5; write a level such as "info" or "layshaft=debug"
               layshaft.toml:21: controllers[0].poll.queue: 1ms is out of bounds; write something from "100ms" to "1day""#]],
     );
@@ -164,37 +233,69 @@ fn bounds_are_checked_all_at_once() {
 
 #[test]
 fn a_secret_comes_from_a_file_or_a_variable_and_never_from_the_configuration() {
-    check(&format!("{CI1}user = 'bot'\n"), expect![[r#"
+    check(
+        &format!("{CI1}user = 'bot'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:4: controllers[0].user: user "bot" needs a token; write token_file = "/path/to/a/token""#]]);
-    check(&format!("{CI1}token_env = 'T'\n"), expect![[r#"
+          layshaft.toml:4: controllers[0].user: user "bot" needs a token; write token_file = "/path/to/a/token""#]],
+    );
+    check(
+        &format!("{CI1}token_env = 'T'\n"),
+        expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:1: controllers[0]: a token needs its user; write user = "NAME"
+              layshaft.toml:4: controllers[0].token_env: the environment has no variable T; set it before the start, or use `token_file`"#]],
+    );
+    check(
+        &format!("{CI1}user = 'bot'\ntoken = 'hunter2'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:4: controllers[0].token_env: the environment has no variable T; set it before the start, or use `token_file`
-          layshaft.toml:1: controllers[0]: a token needs its user; write user = "NAME""#]]);
-    check(&format!("{CI1}user = 'bot'\ntoken = 'hunter2'\n"), expect![[r#"
+          layshaft.toml:5: controllers[0].token: a secret may not stand here; put it into a file and write token_file = "/path/to/it""#]],
+    );
+    check(
+        &format!("{CI1}user = 'bot'\ntoken_env = 'T'\ntoken_file = '/t'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].token: a secret may not stand here; put it into a file and write token_file = "/path/to/it""#]]);
-    check(&format!("{CI1}user = 'bot'\ntoken_env = 'T'\ntoken_file = '/t'\n"), expect![[r#"
+          layshaft.toml:5: controllers[0].token_env: there is a token_file too; remove one of them"#]],
+    );
+    check(
+        &format!("{CI1}user = 'bot'\ntoken_env = 'T'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].token_env: there is a token_file too; remove one of them"#]]);
-    check(&format!("{CI1}user = 'bot'\ntoken_env = 'T'\n"), expect![[r#"
+          layshaft.toml:5: controllers[0].token_env: the environment has no variable T; set it before the start, or use `token_file`"#]],
+    );
+    check_with(
+        &format!("{CI1}user = 'bot'\ntoken_env = 'T'\n"),
+        &[("T", " \n")],
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].token_env: the environment has no variable T; set it before the start, or use `token_file`"#]]);
-    check_with(&format!("{CI1}user = 'bot'\ntoken_env = 'T'\n"), &[("T", " \n")], expect![[r#"
+          layshaft.toml:5: controllers[0].token_env: the variable T is empty; it must hold the token"#]],
+    );
+    check_with(
+        &format!("{CI1}user = 'bot'\ntoken_env = 'T'\n"),
+        &[("T", "hunter\n2")],
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].token_env: the variable T is empty; it must hold the token"#]]);
-    check_with(&format!("{CI1}user = 'bot'\ntoken_env = 'T'\n"), &[("T", "hunter\n2")], expect![[r#"
+          layshaft.toml:5: controllers[0].token_env: the variable T has more than one line; it must hold the token alone"#]],
+    );
+    check(
+        &format!("{CI1}user = 'bot'\ntoken_file = 'not-there'\n"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].token_env: the variable T has more than one line; it must hold the token alone"#]]);
-    check(&format!("{CI1}user = 'bot'\ntoken_file = 'not-there'\n"), expect![[r#"
+          layshaft.toml:5: controllers[0].token_file: cannot read not-there: No such file or directory (os error 2); put the token there, alone"#]],
+    );
+    check(
+        &format!("[control]\ntoken_env = 'T'\n{CI1}"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:5: controllers[0].token_file: cannot read not-there: No such file or directory (os error 2); put the token there, alone"#]]);
-    check(&format!("[control]\ntoken_env = 'T'\n{CI1}"), expect![[r#"
+          layshaft.toml:2: control.token_env: the environment has no variable T; set it before the start, or use `token_file`"#]],
+    );
+    check(
+        &format!("[control]\nlisten = '127.0.0.1:1'\n{CI1}"),
+        expect![[r#"
         the configuration is not valid:
-          layshaft.toml:2: control.token_env: the environment has no variable T; set it before the start, or use `token_file`"#]]);
-    check(&format!("[control]\nlisten = '127.0.0.1:1'\n{CI1}"), expect![[r#"
-        the configuration is not valid:
-          layshaft.toml:2: control.listen: over TCP a token is needed; write token_file = "/path/to/a/token""#]]);
+          layshaft.toml:2: control.listen: over TCP a token is needed; write token_file = "/path/to/a/token""#]],
+    );
 }
 
 #[test]
@@ -257,18 +358,41 @@ fn the_environment_outweighs_the_file() {
 
 #[test]
 fn what_is_wrong_with_the_environment_is_said_of_the_variable() {
-    check_with(CI1, &[("LAYSHAFT_GEARMAN_SERVR", "x")], expect![[r#"
+    check_with(
+        CI1,
+        &[("LAYSHAFT_GEARMAN_SERVR", "x")],
+        expect![[r#"
         the configuration is not valid:
-          LAYSHAFT_GEARMAN_SERVR: gearman.servr: unknown key; did you mean `server`?"#]]);
-    check_with(CI1, &[("LAYSHAFT_GEARMAN_SERVER", "a b")], expect![[r#"
+          LAYSHAFT_GEARMAN_SERVR: gearman.servr: unknown key; did you mean `server`?"#]],
+    );
+    check_with(
+        CI1,
+        &[("LAYSHAFT_GEARMAN_SERVER", "a b")],
+        expect![[r#"
         the configuration is not valid:
-          LAYSHAFT_GEARMAN_SERVER: gearman.server: "a b" is not the address of a server; write "HOST:PORT""#]]);
-    check_with(CI1, &[("LAYSHAFT_BUILDS_START_WITHIN", "soon")], expect![[r#"
+          LAYSHAFT_GEARMAN_SERVER: gearman.server: "a b" is not the address of a server; write "HOST:PORT""#]],
+    );
+    check_with(
+        CI1,
+        &[("LAYSHAFT_BUILDS_START_WITHIN", "soon")],
+        expect![[r#"
         the configuration is not valid:
-          LAYSHAFT_BUILDS_START_WITHIN: builds.start_within: "soon" is not a duration such as "3s" or "5m": expected number at 0"#]]);
-    check_with(CI1, &[("LAYSHAFT_CONTROL_USERS", "alice")], expect![[r#"
+          LAYSHAFT_BUILDS_START_WITHIN: builds.start_within: "soon" is not a duration such as "3s" or "5m": expected number at 0"#]],
+    );
+    check_with(
+        CI1,
+        &[("LAYSHAFT_CONTROL_TOKEN", "hunter2")],
+        expect![[r#"
         the configuration is not valid:
-          LAYSHAFT_CONTROL_USERS: control.users: invalid type: string "alice", expected a sequence"#]]);
+          LAYSHAFT_CONTROL_TOKEN: control.token: a secret may not stand here; put it into a file and write token_file = "/path/to/it""#]],
+    );
+    check_with(
+        CI1,
+        &[("LAYSHAFT_CONTROL_USERS", "alice")],
+        expect![[r#"
+            the configuration is not valid:
+              LAYSHAFT_CONTROL_USERS: control.users: string "alice" is wrong here; write a list, in brackets"#]],
+    );
 }
 
 #[test]

@@ -36,7 +36,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// Returns the rooms that a file imports, with the line.
 fn imports(text: &str) -> Vec<(&str, &str)> {
     let lines = text.lines().map(str::trim).filter_map(|line| Some((line.split_once("use crate::")?.1, line)));
-    lines.map(|(path, line)| (path.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or(path), line)).collect()
+    lines
+        .map(|(path, line)| (path.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or(path), line))
+        .collect()
 }
 
 #[test]
@@ -52,7 +54,8 @@ fn every_room_uses_only_the_floors_below_it() {
         let floor = floor_of(room).unwrap_or_else(|| panic!("{room} has no place in the floor plan"));
         let text = std::fs::read_to_string(&file).unwrap();
         for (used, line) in imports(&text) {
-            let used_floor = floor_of(used).unwrap_or_else(|| panic!("{}: {used} has no place in the floor plan", within.display()));
+            let used_floor =
+                floor_of(used).unwrap_or_else(|| panic!("{}: {used} has no place in the floor plan", within.display()));
             let is_allowed = used == room || (used_floor > floor && room != ALONE);
             assert!(is_allowed, "{}: {room} must not use {used}: {line}", within.display());
             seen += 1;

@@ -1,1 +1,76 @@
-//! (room)
+//! The command line: one file per command. The only room that speaks to the terminal.
+//!
+//! What a command has to say goes to the standard output, plain or as JSON; errors and logs go to the standard error.
+//! Commands that ask a daemon use the control channel, those that use jobs speak to the Gearman server like any client.
+
+mod arguments;
+mod check_config;
+mod completions;
+mod describe;
+mod exit;
+mod log;
+mod manage;
+mod mode;
+mod policy;
+mod run;
+mod server;
+mod status;
+mod stop;
+mod submit;
+mod terminal;
+
+#[cfg(test)]
+mod tests;
+
+use anyhow::Context;
+
+pub use arguments::Arguments;
+pub use exit::Exit;
+
+use arguments::Command;
+
+/// Does what the arguments say.
+///
+/// # Errors
+///
+/// Whatever kept it from being done; [`report`] says it.
+pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let Arguments { log, command } = arguments;
+    let log = log.as_deref();
+    if !matches!(command, Command::Run(_) | Command::Server(_)) {
+        log::start(log, "warn", crate::config::LogFormat::Auto)?;
+    }
+    match command {
+        Command::Completions(completions) => completions.run(),
+        Command::CheckConfig(check) => check.run(),
+        Command::Policy(policy::Policy { action: policy::Action::Check(check) }) => check.run(),
+        Command::Run(run) => in_tokio(run.run(log)),
+        Command::Server(server) => in_tokio(server.run(log)),
+        Command::Submit(submit) => in_tokio(submit.run()),
+        Command::Stop(stop) => in_tokio(stop.run()),
+        Command::Describe(describe) => in_tokio(describe.run()),
+        Command::Status(status) => in_tokio(status.run()),
+        Command::Policy(policy) => in_tokio(policy.run()),
+        Command::Pause(change) => in_tokio(change.run(crate::runtime::status::Mode::Paused)),
+        Command::Resume(change) => in_tokio(change.run(crate::runtime::status::Mode::Serving)),
+        Command::Drain(change) => in_tokio(change.run(crate::runtime::status::Mode::Draining)),
+    }
+}
+
+/// Prints an error with its causes, and returns what to exit with.
+pub fn report(error: &anyhow::Error) -> Exit {
+    if terminal::is_nobody_reading(error) {
+        return Exit::Ok;
+    }
+    terminal::complain(&format!("layshaft: {error:#}"));
+    Exit::of(error)
+}
+
+fn in_tokio(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("failed to start the threads of this program")?;
+    let done = runtime.block_on(command);
+    // A compilation or a look-up that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    done
+}

@@ -1,0 +1,43 @@
+use std::net::IpAddr;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{Exit, log};
+use crate::config::LogFormat;
+use crate::gearman::server;
+
+/// Run a Gearman server, for trials and for sites too small for gearmand.
+///
+/// It behaves as gearmand does and keeps its queue in memory: what waits when it ends is gone.
+#[derive(Debug, clap::Args)]
+pub(super) struct Server {
+    /// The port to listen on; 0 picks a free one.
+    #[arg(long, short, default_value_t = 4730)]
+    port: u16,
+    /// The address to listen on. The protocol knows no passwords: whoever reaches the port can submit jobs.
+    #[arg(long, short, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: IpAddr,
+}
+
+impl Server {
+    pub(super) async fn run(&self, log: Option<&str>) -> anyhow::Result<Exit> {
+        log::start(log, "info", LogFormat::Auto)?;
+        let address = std::net::SocketAddr::new(self.listen, self.port);
+        let server = server::Server::bind(&address.to_string(), server::Config::default()).await?;
+        info!(address = %server.local_addr(), "gearman server is listening");
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(server.run(stop.clone()));
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("gearman server is ending; what waits in its queue is gone");
+        stop.cancel();
+        serving.await?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,180 @@
+use std::fmt::Write;
+
+use comfy_table::{Table, presets};
+
+use super::arguments::ControlSocket;
+use super::{Exit, terminal};
+use crate::runtime::status::{BuildState, BuildStatus, ControllerStatus, Mode, Status, WorkerState, WorkerStatus};
+
+/// Show controllers, nodes, functions, policies and running builds.
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// Only the names of the functions on offer, with their projects.
+    #[arg(long)]
+    names: bool,
+    /// Answer as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    socket: ControlSocket,
+}
+
+impl Show {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let status = self.socket.client()?.status().await?;
+        match (self.names, self.json) {
+            (false, false) => terminal::say(render(&status).trim_end())?,
+            (false, true) => terminal::say_json(&status)?,
+            (true, false) => terminal::say(functions(&status))?,
+            (true, true) => terminal::say_json(&status.functions)?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// Returns the whole picture for people.
+pub(super) fn render(status: &Status) -> String {
+    let mut text = format!("layshaft {} {}\n", status.version, mode(status.mode));
+    let gearman = &status.gearman;
+    line(&mut text, format!("gearman {}: {} of {} connected", gearman.server, gearman.connected, gearman.connections));
+    for reason in &status.not_ready {
+        line(&mut text, format!("not ready: {reason}"));
+    }
+    for note in &status.notes {
+        line(&mut text, format!("note: {note}"));
+    }
+    let troubles = status.controllers.iter().filter_map(|controller| Some((controller, controller.trouble.as_ref()?)));
+    for (controller, trouble) in troubles {
+        line(&mut text, format!("trouble with {}: {trouble}", controller.name));
+    }
+    section(&mut text, "controllers", controllers(&status.controllers));
+    section(&mut text, "nodes", nodes(&status.controllers));
+    section(&mut text, "functions", functions(status));
+    section(&mut text, &format!("policies (generation {})", status.generation), super::policy::table(&status.policies));
+    section(&mut text, "builds", builds(&status.builds));
+    text
+}
+
+fn section(text: &mut String, title: &str, table: Table) {
+    if table.is_empty() {
+        line(text, format!("\n{title}: none"));
+    } else {
+        line(text, format!("\n{title}\n{table}"));
+    }
+}
+
+fn line(text: &mut String, line: String) {
+    // Writing to a String cannot fail.
+    let _infallible = writeln!(text, "{line}");
+}
+
+/// Returns an empty table in the style of them all.
+pub(super) fn columns<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table
+}
+
+fn controllers(controllers: &[ControllerStatus]) -> Table {
+    let mut table = columns(["CONTROLLER", "HOST", "STATE", "JENKINS", "NODES", "PROJECTS", "SEEN"]);
+    for controller in controllers {
+        table.add_row([
+            controller.name.to_string(),
+            controller.host.clone(),
+            state(controller).to_owned(),
+            controller.jenkins_version.clone().unwrap_or_else(|| "?".to_owned()),
+            controller.nodes.len().to_string(),
+            controller.projects.to_string(),
+            controller.age_ms.map_or("never".to_owned(), |age| format!("{:.1} s ago", age as f64 / 1000.0)),
+        ]);
+    }
+    table
+}
+
+fn state(controller: &ControllerStatus) -> &'static str {
+    match controller {
+        ControllerStatus { reachable: false, .. } => "not reachable",
+        ControllerStatus { quieting_down: true, .. } => "quieting down",
+        ControllerStatus { serve: false, .. } => "managed only",
+        _ => "serving",
+    }
+}
+
+fn nodes(controllers: &[ControllerStatus]) -> Table {
+    let mut table = columns(["NODE", "CONTROLLER", "STATE", "BUSY", "FUNCTIONS", "WORKERS"]);
+    for controller in controllers {
+        for node in &controller.nodes {
+            let state = match (&node.offline_reason, node.online) {
+                (_, true) => "online".to_owned(),
+                (Some(reason), false) if !reason.is_empty() => format!("offline: {}", shortened(reason)),
+                (_, false) => "offline".to_owned(),
+            };
+            table.add_row([
+                node.name.to_string(),
+                controller.name.to_string(),
+                state,
+                format!("{} of {}", node.busy, node.executors),
+                node.functions.to_string(),
+                workers(&node.workers),
+            ]);
+        }
+    }
+    table
+}
+
+fn workers(workers: &[WorkerStatus]) -> String {
+    let word = |worker: &WorkerStatus| match (worker.connected, worker.state) {
+        (false, _) => "disconnected",
+        (true, WorkerState::Grabbing) => "grabbing",
+        (true, WorkerState::Waiting) => "waiting",
+        (true, WorkerState::Running) => "running",
+    };
+    let mut words: Vec<&str> = workers.iter().map(word).collect();
+    words.sort_unstable();
+    let counted = words.chunk_by(|one, other| one == other).map(|same| format!("{} {}", same.len(), same[0]));
+    counted.collect::<Vec<_>>().join(", ")
+}
+
+fn functions(status: &Status) -> Table {
+    let mut table = columns(["FUNCTION", "PROJECT", "NODES"]);
+    for (name, function) in &status.functions {
+        table.add_row([name.to_string(), function.project.to_string(), function.nodes.to_string()]);
+    }
+    table
+}
+
+fn builds(builds: &[BuildStatus]) -> Table {
+    let mut table = columns(["FUNCTION", "BUILD", "CONTROLLER", "NODE", "STATE", "UNIQUE"]);
+    for build in builds {
+        table.add_row([
+            build.function.to_string(),
+            build.number.map_or("-".to_owned(), |number| format!("{} #{number}", build.project)),
+            build.controller.to_string(),
+            build.node.as_ref().map_or("-".to_owned(), ToString::to_string),
+            match build.state {
+                BuildState::Starting => "starting",
+                BuildState::Queued => "queued",
+                BuildState::Running => "running",
+                BuildState::Undelivered => "undelivered",
+            }
+            .to_owned(),
+            build.unique.clone(),
+        ]);
+    }
+    table
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Serving => "is serving",
+        Mode::Paused => "is paused",
+        Mode::Draining => "is draining",
+    }
+}
+
+/// A reason may be a page of somebody's HTML.
+fn shortened(text: &str) -> String {
+    let one_line: Vec<&str> = text.split_whitespace().collect();
+    let text = one_line.join(" ");
+    if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }
+}

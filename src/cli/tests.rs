@@ -1,0 +1,255 @@
+use clap::{CommandFactory, Parser};
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::submit::Event;
+use super::*;
+use crate::domain::BuildResult;
+use crate::gearman::client::{self, Update};
+use crate::runtime::status::Status;
+use crate::{config, web};
+
+#[test]
+fn the_command_line_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn what_is_documented_can_be_written() {
+    for line in [
+        "run",
+        "run --config layshaft.toml --log debug",
+        "server -p 0 --listen 0.0.0.0",
+        "submit build:lint",
+        "submit build:lint:linux --param A=1 --param B= --unique u --priority high --wait --server gearman:4730 --json",
+        "submit build:lint --payload-file - --background --wait",
+        "stop lint 7 --host ci1",
+        "describe lint 7 text --host ci1",
+        "status --names --json",
+        "policy list --json",
+        "policy check 10-a.wasm",
+        "policy reload",
+        "policy rollback a",
+        "policy retire a --socket /tmp/s",
+        "pause",
+        "resume --json",
+        "drain",
+        "check-config --config layshaft.toml",
+        "completions bash",
+    ] {
+        let words = std::iter::once("layshaft").chain(line.split(' '));
+        if let Err(error) = Arguments::try_parse_from(words) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_a_usage_error() {
+    for line in [
+        "",
+        "start",
+        "submit",
+        "submit build:lint --param A",
+        "submit build:lint --param =1",
+        "submit build:lint --param A=1 --payload-file x",
+        "submit build:lint --priority urgent",
+        "stop lint 7",
+        "stop lint seven --host ci1",
+        "describe lint 7 --host ci1",
+        "server -p 70000",
+        "policy",
+        "completions klingon",
+    ] {
+        let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
+        let error = Arguments::try_parse_from(words).unwrap_err();
+        assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line}: {error}");
+    }
+}
+
+#[test]
+fn help_lists_the_exit_codes() {
+    expect![[r#"
+        Exit codes:
+           0  done; of a build: SUCCESS
+           1  failed
+           2  the command line is not understood
+           3  the build ended with another result than SUCCESS
+           4  no daemon answers on its control socket
+           5  the Gearman server cannot be reached, or was lost
+           6  the job ended without a result: it failed or was rejected
+          77  the daemon does not let this user change anything
+          78  the configuration is not valid or cannot be read"#]]
+    .assert_eq(&Exit::help());
+    assert!(Arguments::command().render_long_help().to_string().contains(&Exit::help()));
+}
+
+#[test]
+fn an_error_has_its_exit_code_however_deep_it_lies() {
+    let unreachable = || web::ClientError::Unreachable { socket: "s".into(), reason: "gone".to_owned() };
+    let refused = || client::Error::Connect {
+        server: "a:1".to_owned(),
+        source: std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+    };
+    for (error, exit) in [
+        (anyhow::Error::new(config::Error::Invalid(Vec::new())), Exit::BadConfiguration),
+        (anyhow::Error::new(unreachable()), Exit::DaemonUnreachable),
+        (anyhow::Error::new(web::ClientError::NotPermitted("no".to_owned())), Exit::NotPermitted),
+        (anyhow::Error::new(web::ClientError::Refused("no".to_owned())), Exit::Failed),
+        (anyhow::Error::new(refused()).context("no server").context("above"), Exit::ServerUnreachable),
+        (anyhow::Error::new(client::Error::Lost), Exit::ServerUnreachable),
+        (anyhow::anyhow!("something else"), Exit::Failed),
+    ] {
+        assert_eq!(Exit::of(&error), exit, "{error:#}");
+    }
+}
+
+#[test]
+fn a_job_ends_with_the_exit_code_of_its_build() {
+    let complete = |result: &str| Update::Complete(json!({ "name": "lint", "result": result }).to_string().into());
+    for (update, exit) in [
+        (complete("SUCCESS"), Some(Exit::Ok)),
+        (complete("UNSTABLE"), Some(Exit::BuildNotSuccessful)),
+        (complete("FAILURE"), Some(Exit::BuildNotSuccessful)),
+        (complete("ABORTED"), Some(Exit::BuildNotSuccessful)),
+        (complete("NOT_BUILT"), Some(Exit::BuildNotSuccessful)),
+        // Of a function that is no build.
+        (Update::Complete("done".into()), Some(Exit::Ok)),
+        (Update::Complete("".into()), Some(Exit::Ok)),
+        (Update::Fail, Some(Exit::JobFailed)),
+        (Update::Exception("rejected".into()), Some(Exit::JobFailed)),
+        (Update::ServerLost, Some(Exit::ServerUnreachable)),
+        (Update::Data("x".into()), None),
+        (Update::Status { numerator: 1, denominator: 2 }, None),
+    ] {
+        assert_eq!(Event::from(update.clone()).exit(), exit, "{update:?}");
+    }
+}
+
+#[test]
+fn events_read_well_for_people_and_for_scripts() {
+    let start = json!({ "name": "lint", "number": 7, "manager": "ci1", "worker": "n1_exec-0", "url": "https://ci1/job/lint/7/" });
+    let end = json!({ "name": "lint", "number": 7, "result": "FAILURE", "url": "https://ci1/job/lint/7/" });
+    let updates = [
+        Update::Data(start.to_string().into()),
+        Update::Status { numerator: 1200, denominator: 60_000 },
+        Update::Status { numerator: 1200, denominator: u64::MAX },
+        Update::Warning(b"\xff careful".as_slice().into()),
+        Update::Complete(end.to_string().into()),
+        Update::Complete("plain".into()),
+        Update::Exception("parameter FOO is not allowed".into()),
+        Update::Fail,
+    ];
+    let mut told = String::new();
+    for event in updates.map(Event::from) {
+        told += &format!("{}\n  {}\n", event.line().unwrap_or_default(), serde_json::to_string(&event).unwrap());
+    }
+    expect![[r#"
+        started lint #7 of ci1 through n1_exec-0 (https://ci1/job/lint/7/)
+          {"event":"data","data":{"name":"lint","number":7,"manager":"ci1","worker":"n1_exec-0","url":"https://ci1/job/lint/7/"}}
+        running for 2 s of about 60 s
+          {"event":"progress","numerator":1200,"denominator":60000}
+
+          {"event":"progress","numerator":1200,"denominator":18446744073709551615}
+        warning � careful
+          {"event":"warning","data":"� careful"}
+        FAILURE (https://ci1/job/lint/7/)
+          {"event":"complete","result":"FAILURE","data":{"name":"lint","number":7,"result":"FAILURE","url":"https://ci1/job/lint/7/"}}
+        plain
+          {"event":"complete","result":null,"data":"plain"}
+        the job ended with an exception: parameter FOO is not allowed
+          {"event":"exception","text":"parameter FOO is not allowed"}
+        the job failed; the server gives no reason
+          {"event":"fail"}
+    "#]].assert_eq(&told);
+    let event = Event::from(Update::Complete(end.to_string().into()));
+    assert!(matches!(event, Event::Complete { result: Some(BuildResult::Failure), .. }));
+}
+
+#[test]
+fn status_shows_the_whole_picture() {
+    let status: Status = serde_json::from_value(json!({
+        "version": "1.2.3",
+        "mode": "paused",
+        "not_ready": ["paused; `layshaft resume` goes on"],
+        "gearman": { "server": "127.0.0.1:4730", "connections": 3, "connected": 2 },
+        "generation": 4,
+        "controllers": [{
+            "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "quieting_down": false,
+            "jenkins_version": "2.516", "age_ms": 1234, "trouble": "token refused; check `token_file`", "projects": 9,
+            "nodes": [
+                { "name": { "agent": "n1" }, "online": true, "offline_reason": null, "executors": 2, "busy": 1, "functions": 12,
+                  "workers": [
+                    { "client_id": "n1_exec-0", "connected": true, "state": "running", "function": "build:lint" },
+                    { "client_id": "n1_exec-1", "connected": true, "state": "grabbing", "function": null }
+                  ] },
+                { "name": { "agent": "n2" }, "online": false, "offline_reason": "disk full\nsince Monday", "executors": 1, "busy": 0,
+                  "functions": 0, "workers": [] }
+            ]
+        }],
+        "functions": { "build:lint": { "project": "lint", "nodes": 1 } },
+        "builds": [{
+            "function": "build:lint", "unique": "u-1", "controller": "ci1", "project": "lint", "node": { "agent": "n1" },
+            "worker": "n1_exec-0", "state": "running", "queue_item": 5, "number": 7
+        }],
+        "policies": [{
+            "name": "label-hierarchy", "file": "10-label-hierarchy.wasm",
+            "digest": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "generation": 4,
+            "hooks": ["matching"], "state": "live", "mode": "enforce", "required": true, "grants": ["widen"],
+            "bindings": 1, "error": null, "advice": []
+        }],
+        "notes": []
+    }))
+    .unwrap();
+    check(
+        &status::render(&status),
+        expect![[r#"
+        layshaft 1.2.3 is paused
+        gearman 127.0.0.1:4730: 2 of 3 connected
+        not ready: paused; `layshaft resume` goes on
+        trouble with ci1: token refused; check `token_file`
+
+        controllers
+         CONTROLLER  HOST  STATE    JENKINS  NODES  PROJECTS  SEEN
+         ci1         ci1   serving  2.516    2      9         1.2 s ago
+
+        nodes
+         NODE  CONTROLLER  STATE                            BUSY    FUNCTIONS  WORKERS
+         n1    ci1         online                           1 of 2  12         1 grabbing, 1 running
+         n2    ci1         offline: disk full since Monday  0 of 1  0
+
+        functions
+         FUNCTION    PROJECT  NODES
+         build:lint  lint     1
+
+        policies (generation 4)
+         POLICY           STATE  HOOKS     BINDINGS  GRANTS  FILE                     SHA256
+         label-hierarchy  live   matching  1         widen   10-label-hierarchy.wasm  e3b0c44298fc
+
+        builds
+         FUNCTION    BUILD    CONTROLLER  NODE  STATE    UNIQUE
+         build:lint  lint #7  ci1         n1    running  u-1"#]],
+    );
+}
+
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
+    expected.assert_eq(&trimmed.join("\n"));
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    use clap::ValueEnum;
+    for shell in clap_complete::Shell::value_variants() {
+        let script = String::from_utf8(completions::script(*shell)).unwrap();
+        assert!(script.contains("check-config"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_error() {
+    let gone = anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+    assert!(terminal::is_nobody_reading(&gone));
+    assert!(!terminal::is_nobody_reading(&anyhow::anyhow!("broken pipe")));
+}

@@ -1,0 +1,155 @@
+//! The routes, and nothing but the routes: who is asking is `access`'s, what happens is the daemon's.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use tracing::info;
+
+use super::access::{Access, Caller, Denied, Need};
+use super::answer::{BuildEntry, Changed, Readiness, Refused};
+use super::daemon::{Daemon, Failure};
+use crate::policy::{ReloadReport, SlotStatus};
+use crate::runtime::status::{Mode, Status};
+
+/// No request needs a body.
+const LONGEST_BODY: usize = 64 << 10;
+
+/// More builds than anybody reads; the journal answers quickly up to here.
+const MOST_BUILDS: usize = 1000;
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
+    let access = Arc::new(access);
+    let guard = |need: Need| middleware::from_fn_with_state((Arc::clone(&access), need), admit);
+    let health = Router::new()
+        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/ready", get(ready::<D>))
+        .route_layer(guard(Need::Health));
+    let read = Router::new()
+        .route("/api/v1/status", get(status::<D>))
+        .route("/api/v1/builds", get(builds::<D>))
+        .route("/api/v1/policies", get(policies::<D>))
+        .route_layer(guard(Need::Read));
+    let change = Router::new()
+        .route("/api/v1/pause", post(|daemon| set_mode::<D>(daemon, Mode::Paused)))
+        .route("/api/v1/resume", post(|daemon| set_mode::<D>(daemon, Mode::Serving)))
+        .route("/api/v1/drain", post(|daemon| set_mode::<D>(daemon, Mode::Draining)))
+        .route("/api/v1/policies/reload", post(reload::<D>))
+        .route("/api/v1/policies/{name}/rollback", post(rollback::<D>))
+        .route("/api/v1/policies/{name}/retire", post(retire::<D>))
+        .route_layer(guard(Need::Change));
+    health
+        .merge(read)
+        .merge(change)
+        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "nothing is here; see /api/v1/status") })
+        .method_not_allowed_fallback(|| async {
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "GET reads and POST changes; this is the other one")
+        })
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .with_state(daemon)
+}
+
+/// Lets a request in, or says why not; whoever changes something is written down.
+async fn admit(
+    State((access, need)): State<(Arc<Access>, Need)>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = header.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let path = request.uri().path().to_owned();
+    if let Err(denied) = access.check(caller, bearer, need) {
+        info!(%caller, path, %denied, "refused a request on the control channel");
+        let status = match denied {
+            Denied::Token => StatusCode::UNAUTHORIZED,
+            Denied::User(_) => StatusCode::FORBIDDEN,
+        };
+        return refuse(status, &denied.to_string());
+    }
+    let answer = next.run(request).await;
+    if need == Need::Change {
+        info!(%caller, path, status = answer.status().as_u16(), "change through the control channel");
+    }
+    answer
+}
+
+async fn ready<D: Daemon>(State(daemon): State<Arc<D>>, ConnectInfo(caller): ConnectInfo<Caller>) -> Response {
+    let reasons = match daemon.status().await {
+        Ok(status) => status.not_ready,
+        Err(failure) => vec![failure.to_string()],
+    };
+    let ready = reasons.is_empty();
+    // The reasons name files and addresses, which strangers on the network need not know.
+    let reasons = if matches!(caller, Caller::Local { .. }) { reasons } else { Vec::new() };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, reasons })).into_response()
+}
+
+async fn status<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<Status> {
+    Ok(Json(daemon.status().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limit {
+    limit: Option<usize>,
+}
+
+async fn builds<D: Daemon>(
+    State(daemon): State<Arc<D>>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<Vec<BuildEntry>>, Response> {
+    let bad = |_| refuse(StatusCode::BAD_REQUEST, &format!("write ?limit=N, with N from 0 to {MOST_BUILDS}"));
+    let Query(Limit { limit }) = limit.map_err(bad)?;
+    let limit = limit.unwrap_or(50).min(MOST_BUILDS);
+    Ok(Json(daemon.builds(limit).await.map_err(IntoResponse::into_response)?))
+}
+
+async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Vec<SlotStatus>> {
+    Json(daemon.policies())
+}
+
+async fn set_mode<D: Daemon>(State(daemon): State<Arc<D>>, mode: Mode) -> Answer<Changed> {
+    daemon.set_mode(mode)?;
+    Ok(Json(Changed { mode }))
+}
+
+async fn reload<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<ReloadReport> {
+    Ok(Json(daemon.reload_policies().await?))
+}
+
+async fn rollback<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
+    Ok(Json(daemon.roll_back(&name).await?))
+}
+
+async fn retire<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
+    Ok(Json(daemon.retire(&name).await?))
+}
+
+fn refuse(status: StatusCode, error: &str) -> Response {
+    (status, Json(Refused { error: error.to_owned() })).into_response()
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Refused(_) => StatusCode::CONFLICT,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        refuse(status, &self.to_string())
+    }
+}

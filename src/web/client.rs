@@ -1,0 +1,123 @@
+//! The other end of the control channel: what the command line asks a daemon with.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::answer::{BuildEntry, Changed, Readiness, Refused};
+use crate::jenkins::install_crypto_provider;
+use crate::policy::{ReloadReport, SlotStatus};
+use crate::runtime::status::{Mode, Status};
+
+/// A local daemon answers at once; only a change of policies may take as long as its compilation.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_FOR_POLICIES: Duration = Duration::from_secs(4 * 60);
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    socket: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no daemon answers on {}: {reason}; start one with `layshaft run`, or name its socket with --socket", socket.display())]
+    Unreachable { socket: PathBuf, reason: String },
+    #[error("{0}")]
+    NotPermitted(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("the answer on {} is not understood: {reason}; is the daemon of another version?", socket.display())]
+    NotUnderstood { socket: PathBuf, reason: String },
+}
+
+impl Client {
+    /// Prepares to ask the daemon behind a socket, without asking it yet.
+    pub fn new(socket: &Path) -> Result<Self, ClientError> {
+        install_crypto_provider();
+        let failed =
+            |error: reqwest::Error| ClientError::Unreachable { socket: socket.to_owned(), reason: root_cause(&error) };
+        let http = reqwest::Client::builder().no_proxy().unix_socket(socket).build().map_err(failed)?;
+        Ok(Self { http, socket: socket.to_owned() })
+    }
+
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.ask(Method::GET, "api/v1/status", PATIENCE).await
+    }
+
+    pub async fn readiness(&self) -> Result<Readiness, ClientError> {
+        self.ask(Method::GET, "ready", PATIENCE).await
+    }
+
+    pub async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, ClientError> {
+        self.ask(Method::GET, &format!("api/v1/builds?limit={limit}"), PATIENCE).await
+    }
+
+    pub async fn policies(&self) -> Result<Vec<SlotStatus>, ClientError> {
+        self.ask(Method::GET, "api/v1/policies", PATIENCE).await
+    }
+
+    pub async fn set_mode(&self, mode: Mode) -> Result<Changed, ClientError> {
+        let word = match mode {
+            Mode::Serving => "resume",
+            Mode::Paused => "pause",
+            Mode::Draining => "drain",
+        };
+        self.ask(Method::POST, &format!("api/v1/{word}"), PATIENCE).await
+    }
+
+    pub async fn reload_policies(&self) -> Result<ReloadReport, ClientError> {
+        self.ask(Method::POST, "api/v1/policies/reload", PATIENCE_FOR_POLICIES).await
+    }
+
+    pub async fn roll_back(&self, policy: &str) -> Result<ReloadReport, ClientError> {
+        self.change_policy(policy, "rollback").await
+    }
+
+    pub async fn retire(&self, policy: &str) -> Result<ReloadReport, ClientError> {
+        self.change_policy(policy, "retire").await
+    }
+
+    async fn change_policy(&self, policy: &str, change: &str) -> Result<ReloadReport, ClientError> {
+        let policy = utf8_percent_encode(policy, SEGMENT);
+        self.ask(Method::POST, &format!("api/v1/policies/{policy}/{change}"), PATIENCE_FOR_POLICIES).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, ClientError> {
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            socket: self.socket.clone(),
+            reason: root_cause(&error),
+        };
+        let request = self.http.request(method, format!("http://layshaft/{path}")).timeout(limit);
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(unreachable)?;
+        // Not being ready is an answer, and has the shape of one.
+        let not_understood = |error: serde_json::Error| ClientError::NotUnderstood {
+            socket: self.socket.clone(),
+            reason: format!("{status}: {error}"),
+        };
+        if status.is_success() || (status == StatusCode::SERVICE_UNAVAILABLE && path == "ready") {
+            return serde_json::from_slice(&body).map_err(not_understood);
+        }
+        let Refused { error } = serde_json::from_slice(&body).map_err(not_understood)?;
+        Err(match status {
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => ClientError::NotPermitted(error),
+            _ => ClientError::Refused(error),
+        })
+    }
+}
+
+/// Returns what a person can act on; what lies above it only says that a request failed.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,88 @@
+//! What the control channel asks and tells: the runtime, or whatever stands in for it.
+
+use std::future::Future;
+
+use super::BuildEntry;
+use crate::policy::{self, ReloadReport, SlotStatus};
+use crate::runtime::status::{Mode, Status};
+use crate::runtime::{self, Runtime};
+
+/// A daemon as its operators know it.
+pub trait Daemon: Send + Sync + 'static {
+    fn status(&self) -> impl Future<Output = Result<Status, Failure>> + Send;
+    /// Returns builds from the journal, the latest first.
+    fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
+    fn policies(&self) -> Vec<SlotStatus>;
+    fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
+    fn reload_policies(&self) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    fn roll_back(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    fn retire(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+}
+
+/// Why a request was not granted. The text says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Broken(String),
+    #[error("the daemon is ending")]
+    Ending,
+}
+
+impl Daemon for Runtime {
+    async fn status(&self) -> Result<Status, Failure> {
+        Ok(Self::status(self).await?)
+    }
+
+    async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
+        let records = self.journal().recent(limit).await.map_err(|error| Failure::Broken(error.to_string()))?;
+        Ok(records.into_iter().map(BuildEntry::from).collect())
+    }
+
+    fn policies(&self) -> Vec<SlotStatus> {
+        Self::policies(self).list()
+    }
+
+    fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
+        match mode {
+            Mode::Serving => self.resume()?,
+            Mode::Paused => self.pause()?,
+            Mode::Draining => self.drain()?,
+        }
+        Ok(())
+    }
+
+    async fn reload_policies(&self) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).reload().await)
+    }
+
+    async fn roll_back(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).rollback(policy).await?)
+    }
+
+    async fn retire(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).retire(policy).await?)
+    }
+}
+
+impl From<runtime::Error> for Failure {
+    fn from(error: runtime::Error) -> Self {
+        match error {
+            runtime::Error::Stopped => Self::Ending,
+            error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<policy::Error> for Failure {
+    fn from(error: policy::Error) -> Self {
+        match &error {
+            policy::Error::Unknown(_) => Self::NotFound(error.to_string()),
+            policy::Error::Engine(_) | policy::Error::State { .. } => Self::Broken(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::*;
+use crate::policy::{ReloadReport, SlotStatus};
+use crate::runtime::status::{GearmanStatus, Mode, Status};
+
+/// A daemon that remembers what it was told.
+#[derive(Debug, Default)]
+struct Fake {
+    told: Mutex<Vec<String>>,
+    not_ready: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    fn tell(&self, what: impl Into<String>) {
+        self.told.lock().unwrap().push(what.into());
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+impl Daemon for Fake {
+    async fn status(&self) -> Result<Status, Failure> {
+        Ok(Status {
+            version: "1.2.3".to_owned(),
+            mode: Mode::Serving,
+            not_ready: self.not_ready.lock().unwrap().clone(),
+            gearman: GearmanStatus { server: "127.0.0.1:4730".to_owned(), connections: 2, connected: 1 },
+            generation: 7,
+            controllers: Vec::new(),
+            functions: BTreeMap::new(),
+            builds: Vec::new(),
+            policies: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
+        self.tell(format!("builds {limit}"));
+        Ok(Vec::new())
+    }
+
+    fn policies(&self) -> Vec<SlotStatus> {
+        Vec::new()
+    }
+
+    fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
+        self.tell(format!("{mode:?}"));
+        Ok(())
+    }
+
+    async fn reload_policies(&self) -> Result<ReloadReport, Failure> {
+        self.tell("reload");
+        Ok(ReloadReport { generation: 8, ..ReloadReport::default() })
+    }
+
+    async fn roll_back(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        self.tell(format!("rollback {policy}"));
+        Err(Failure::Refused(format!("policy {policy} has no version to return to")))
+    }
+
+    async fn retire(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        self.tell(format!("retire {policy}"));
+        Err(Failure::NotFound(format!("no policy is called {policy}")))
+    }
+}
+
+struct Bench {
+    fake: Arc<Fake>,
+    folder: tempfile::TempDir,
+    server: Server,
+    stop: CancellationToken,
+    tcp: Option<SocketAddr>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(token: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Arc::new(Fake::default());
+        let stop = CancellationToken::new();
+        let channel = Channel::open(config(&folder.path().join("control.sock"), token)).await.unwrap();
+        let tcp = channel.tcp_address();
+        let server = channel.serve(Arc::clone(&fake), stop.clone());
+        Self { fake, folder, server, stop, tcp }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.socket()).unwrap()
+    }
+
+    /// Sends bytes as they are, and returns all that comes back.
+    async fn raw(&self, request: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
+        // The server may hang up before it has read everything.
+        let _refused = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let reading = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+        let _reset = reading.await.expect("the server hangs up");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    async fn get(&self, method: &str, path: &str) -> (u16, serde_json::Value) {
+        let answer = self.raw(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error} in {answer}")))
+    }
+}
+
+fn config(socket: &std::path::Path, token: Option<&str>) -> Config {
+    let tcp = token.map(|token| Tcp { listen: "127.0.0.1:0".parse().unwrap(), token: SecretString::from(token) });
+    Config { socket: socket.to_owned(), users: BTreeSet::new(), tcp }
+}
+
+#[tokio::test]
+async fn a_client_reads_and_changes_through_the_socket() {
+    let bench = Bench::new().await;
+    let client = bench.client();
+    let status = client.status().await.unwrap();
+    assert_eq!((status.version.as_str(), status.generation), ("1.2.3", 7));
+    assert!(client.policies().await.unwrap().is_empty());
+    assert!(client.builds(3).await.unwrap().is_empty());
+    for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
+        assert_eq!(client.set_mode(mode).await.unwrap(), Changed { mode });
+    }
+    assert_eq!(client.reload_policies().await.unwrap().generation, 8);
+    assert_eq!(bench.fake.told(), ["builds 3", "Paused", "Serving", "Draining", "reload"]);
+}
+
+#[tokio::test]
+async fn what_the_daemon_refuses_reaches_the_client_in_its_words() {
+    let bench = Bench::new().await;
+    let client = bench.client();
+    let refused = client.roll_back("a/b c").await.unwrap_err();
+    assert!(matches!(&refused, ClientError::Refused(text) if text == "policy a/b c has no version to return to"));
+    assert_eq!(client.retire("ü?").await.unwrap_err().to_string(), "no policy is called ü?");
+    assert_eq!(bench.fake.told(), ["rollback a/b c", "retire ü?"]);
+}
+
+#[tokio::test]
+async fn readiness_says_why_not() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.get("GET", "/health").await.0, 200);
+    assert_eq!(bench.client().readiness().await.unwrap(), Readiness { ready: true, reasons: Vec::new() });
+    bench.fake.not_ready.lock().unwrap().push("paused".to_owned());
+    assert_eq!(bench.get("GET", "/ready").await.0, 503);
+    let reasons = vec!["paused".to_owned()];
+    assert_eq!(bench.client().readiness().await.unwrap(), Readiness { ready: false, reasons });
+}
+
+#[tokio::test]
+async fn errors_are_json_with_the_right_status() {
+    let bench = Bench::new().await;
+    for (method, path, status) in [
+        ("GET", "/", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v2/status", 404),
+        ("POST", "/api/v1/status", 405),
+        ("GET", "/api/v1/pause", 405),
+        ("DELETE", "/api/v1/policies", 405),
+        ("GET", "/api/v1/builds?limit=-1", 400),
+        ("GET", "/api/v1/builds?limit=x", 400),
+        ("GET", "/api/v1/builds?limits=1", 400),
+        ("POST", "/api/v1/policies/x/rollback", 409),
+        ("POST", "/api/v1/policies/x/retire", 404),
+    ] {
+        let (got, body) = bench.get(method, path).await;
+        assert_eq!(got, status, "{method} {path}");
+        assert!(body["error"].as_str().is_some_and(|error| !error.is_empty()), "{method} {path}: {body}");
+    }
+    // The limit has a limit.
+    assert_eq!(bench.get("GET", "/api/v1/builds?limit=999999999").await.0, 200);
+    assert_eq!(bench.fake.told().last().unwrap(), "builds 1000");
+}
+
+#[tokio::test]
+async fn rubbish_is_answered_or_hung_up_on_and_the_next_caller_is_served() {
+    let bench = Bench::new().await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "a".repeat(1 << 20));
+    for request in ["\0\0\0\0\r\n\r\n", "HELLO\r\n\r\n", "GET /health HTTP/9.9\r\n\r\n", &long] {
+        let answer = bench.raw(request).await;
+        let is_refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+        assert!(is_refused, "{:.60} was answered with {answer:.200}", request);
+    }
+    assert_eq!(bench.client().status().await.unwrap().generation, 7);
+}
+
+#[tokio::test]
+async fn over_tcp_nothing_but_health_is_told_without_the_token() {
+    crate::jenkins::install_crypto_provider();
+    let bench = Bench::with(Some("opensesame")).await;
+    let address = bench.tcp.unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |method: &str, path: &str, token: Option<&str>| {
+        let request = http.request(method.parse().unwrap(), format!("http://{address}{path}"));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    bench.fake.not_ready.lock().unwrap().push("a secret path".to_owned());
+    assert_eq!(ask("GET", "/health", None).await.0, 200);
+    let (status, body) = ask("GET", "/ready", None).await;
+    assert!(status == 503 && !body.contains("a secret path"), "{status} {body}");
+    for token in [None, Some("wrong"), Some("")] {
+        assert_eq!(ask("GET", "/api/v1/status", token).await.0, 401, "{token:?}");
+        assert_eq!(ask("POST", "/api/v1/pause", token).await.0, 401, "{token:?}");
+    }
+    assert!(bench.fake.told().is_empty());
+    assert_eq!(ask("GET", "/api/v1/status", Some("opensesame")).await.0, 200);
+    assert_eq!(ask("POST", "/api/v1/pause", Some("opensesame")).await.0, 200);
+    assert_eq!(bench.fake.told(), ["Paused"]);
+}
+
+#[tokio::test]
+async fn a_live_socket_keeps_a_second_daemon_away_and_a_dead_one_is_replaced() {
+    let bench = Bench::new().await;
+    let socket = bench.socket();
+    let second = Channel::open(config(&socket, None)).await;
+    assert!(matches!(second, Err(Error::AnotherDaemon { .. })), "{second:?}");
+    assert_eq!(bench.client().status().await.unwrap().generation, 7);
+    bench.stop.cancel();
+    bench.server.stopped().await;
+    assert!(!socket.exists(), "the daemon that ended left its socket");
+
+    // As a daemon leaves it that was killed.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists());
+    let stop = CancellationToken::new();
+    let server = Channel::open(config(&socket, None)).await.unwrap().serve(Arc::new(Fake::default()), stop.clone());
+    assert_eq!(Client::new(&socket).unwrap().status().await.unwrap().generation, 7);
+    stop.cancel();
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn the_socket_is_the_groups_and_no_ordinary_file_is_overwritten() {
+    let bench = Bench::new().await;
+    let mode = std::fs::metadata(bench.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let left: Vec<_> =
+        std::fs::read_dir(bench.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["control.sock"]);
+
+    let file = bench.folder.path().join("precious");
+    std::fs::write(&file, "data").unwrap();
+    let refused = Channel::open(config(&file, None)).await;
+    assert!(matches!(refused, Err(Error::InTheWay { .. })), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "data");
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_answers_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Client::new(&folder.path().join("control.sock")).unwrap().status().await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }));
+    assert!(error.to_string().contains("start one with `layshaft run`"), "{error}");
+}

@@ -16,7 +16,8 @@ use super::reconciler::Clearances;
 const RETRY: Duration = Duration::from_secs(1);
 /// The connections of a daemon that just died are listed for a moment.
 const PATIENCE: u32 = 5;
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Somebody who has just switched the plugin off is waiting; the list of all workers can be long.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the server what it is, until it answers.
 pub(super) async fn server_kind(server: &str) -> ServerKind {

@@ -4,7 +4,7 @@ use layshaft::domain::{BuildResult, NodeName};
 use layshaft::runtime::status::WorkerState;
 use layshaft::simulator::NodeSpec;
 
-use crate::support::{SiteBuilder, completion, eventually, fleet, on_both_servers, project};
+use crate::support::{SiteBuilder, completion, eventually, fleet, marked, on_both_servers, project, within};
 
 fn a() -> NodeName {
     NodeName::agent("a")
@@ -133,6 +133,31 @@ on_both_servers! {
         for (_, _, job) in running {
             assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
         }
+    }
+
+    async fn f18_no_job_is_lost_or_run_twice_while_workers_come_and_go(server) {
+        let fleet = fleet(&[("a", 3, &[]), ("b", 1, &[])], vec![marked("lint", None)]);
+        let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
+        let mut jobs = Vec::new();
+        for number in 0..40 {
+            jobs.push(site.server.submit("build:lint", &format!("u-{number}"), "{}").await);
+        }
+        let ci = site.controller("ci");
+        let all_started = async {
+            for executors in [1, 3].into_iter().cycle() {
+                site.looks("ci", 1).await;
+                ci.set_executors(&a(), executors);
+                ci.set_offline(&NodeName::agent("b"), (executors == 1).then_some("a moment"));
+                if ci.builds().len() == 40 {
+                    break;
+                }
+            }
+        };
+        within("all builds are started", all_started).await;
+        for job in jobs {
+            assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
+        }
+        assert_eq!(ci.builds().len(), 40);
     }
 
     async fn f19_functions_follow_the_labels_of_a_node(server) {

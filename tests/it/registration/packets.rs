@@ -1,13 +1,13 @@
 //! What goes over the wire, packet by packet.
 
 use layshaft::domain::BuildResult;
-use layshaft::gearman::{Kind, Packet};
+use layshaft::gearman::Kind;
 use layshaft::runtime::status::WorkerState;
 
 use crate::support::{Kind as Server, SiteBuilder, eventually, fleet, on_both_servers, project};
 
 /// All that a worker has to say; an ECHO_REQ only to a server that answers it.
-const ALLOWED: [Kind; 9] = [
+const ALLOWED: [Kind; 11] = [
     Kind::SetClientId,
     Kind::ResetAbilities,
     Kind::CanDo,
@@ -17,6 +17,8 @@ const ALLOWED: [Kind; 9] = [
     Kind::WorkData,
     Kind::WorkStatus,
     Kind::WorkComplete,
+    Kind::WorkFail,
+    Kind::WorkException,
 ];
 
 on_both_servers! {
@@ -24,20 +26,27 @@ on_both_servers! {
         let fleet = fleet(&[("a", 2, &[])], vec![project("lint", None)]);
         let mut site = SiteBuilder::new().controller("ci", fleet).recorded().start(server).await;
         for lives in 1..=2 {
+            site.offers("ci_manager", &["set_description:ci", "stop:ci"]).await;
             for worker in ["a_exec-0", "a_exec-1"] {
                 site.offers(worker, &["build:lint"]).await;
+                eventually("it asks for jobs", || async {
+                    site.recorder().count(worker, Kind::PreSleep, 0) >= lives
+                })
+                .await;
             }
-            site.offers("ci_manager", &["set_description:ci", "stop:ci"]).await;
             let conversations = site.recorder().conversations();
             for worker in ["a_exec-0", "a_exec-1", "ci_manager"] {
-                let own: Vec<&Vec<Packet>> = conversations.iter().filter(|(id, _)| id == worker).map(|(_, packets)| packets).collect();
-                assert_eq!(own.len(), lives, "{worker}");
-                for packets in own {
-                    let kinds: Vec<Kind> = packets.iter().map(|packet| packet.kind).collect();
-                    assert_eq!(kinds[..3], [Kind::SetClientId, Kind::ResetAbilities, Kind::CanDo], "{worker}: {packets:?}");
+                let own = conversations.iter().filter(|(id, _)| id == worker);
+                let own: Vec<Vec<Kind>> = own.map(|(_, packets)| packets.iter().map(|packet| packet.kind).collect()).collect();
+                // A server that is just starting may cut off some that came too early.
+                assert!(own.len() >= lives, "{worker}");
+                for kinds in own {
+                    let beginning = [Kind::SetClientId, Kind::ResetAbilities, Kind::CanDo];
+                    let length = kinds.len().min(beginning.len());
+                    assert_eq!(kinds[..length], beginning[..length], "{worker}");
                     let first_grab = kinds.iter().position(|kind| *kind == Kind::GrabJobUniq);
                     let last_offer = kinds.iter().rposition(|kind| *kind == Kind::CanDo);
-                    assert!(first_grab > last_offer, "{worker} asked before it had offered: {packets:?}");
+                    assert!(first_grab.is_none() || first_grab > last_offer, "{worker} asked too early: {kinds:?}");
                 }
             }
             if lives == 1 {
@@ -112,7 +121,7 @@ on_both_servers! {
         site.offers("a_exec-0", &[]).await;
         site.eventually_worker("a_exec-0", WorkerState::Waiting).await;
         let sent = site.recorder().sent_since(0);
-        let strange: Vec<_> = sent.iter().filter(|(_, packet)| !ALLOWED.contains(&packet.kind) && packet.kind != Kind::WorkException && packet.kind != Kind::WorkFail).collect();
+        let strange: Vec<_> = sent.iter().filter(|(_, packet)| !ALLOWED.contains(&packet.kind)).collect();
         assert!(strange.is_empty(), "{strange:?}");
         assert!(sent.iter().any(|(_, packet)| packet.kind == Kind::GrabJobUniq));
         let refusals: usize = ["a_exec-0", "a_exec-1", "ci_manager"].iter().map(|id| site.recorder().count(id, Kind::Error, 0)).sum();

@@ -5,7 +5,7 @@ use layshaft::gearman::worker::{self, Worker};
 use layshaft::runtime;
 use layshaft::simulator::Simulator;
 
-use crate::support::{GearmanServer, SiteBuilder, eventually, fleet, on_both_servers, project};
+use crate::support::{GearmanServer, SiteBuilder, completion, eventually, fleet, on_both_servers, project};
 
 on_both_servers! {
     async fn f01_f05_one_worker_per_executor_and_one_manager(server) {
@@ -122,6 +122,37 @@ on_both_servers! {
             site.server.worker_ids().await == ["a_exec-0", "b_exec-0", "free_manager", "taken_manager"]
         })
         .await;
+    }
+
+    async fn f06_workers_follow_a_configuration_that_renames_a_host_and_drops_a_controller(server) {
+        let one = || vec![project("lint", None)];
+        let mut site = SiteBuilder::new()
+            .controller("ci1", fleet(&[("a", 1, &[])], one()))
+            .controller("ci2", fleet(&[("b", 1, &[])], one()))
+            .start(server)
+            .await;
+        eventually("both controllers are served", || async {
+            site.server.worker_ids().await == ["a_exec-0", "b_exec-0", "ci1_manager", "ci2_manager"]
+        })
+        .await;
+        let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+        let manager = job.started().await["manager"].as_str().unwrap().to_owned();
+        site.rename_host("ci1", "other");
+        site.rename_host("ci2", "ci1");
+        site.reconfigure();
+        eventually("the new names are served", || async {
+            site.server.worker_ids().await == ["a_exec-0", "b_exec-0", "ci1_manager", "other_manager"]
+        })
+        .await;
+        assert!(site.controller(&manager).finish("lint", 1, BuildResult::Success));
+        assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
+        for host in ["ci1", "other"] {
+            let functions = [format!("set_description:{host}"), format!("stop:{host}")];
+            assert_eq!(site.server.functions_of(&format!("{host}_manager")).await, functions);
+        }
+        site.remove_controller("ci1");
+        site.reconfigure();
+        eventually("one controller is left", || async { site.server.worker_ids().await == ["b_exec-0", "ci1_manager"] }).await;
     }
 
     async fn f24_a_restarted_server_gets_all_workers_and_functions_back(server) {

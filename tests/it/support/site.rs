@@ -181,10 +181,28 @@ impl Site {
             server_kind: None,
             journal: Journal::open(self.folder.path().join("journal.sqlite")).unwrap(),
             policies,
-            controllers: self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect(),
+            controllers: self.controller_parts(),
         };
         self.runtime = Some(Runtime::start(parts).await?);
         Ok(())
+    }
+
+    /// Gives a controller another host, from the next `reconfigure` on.
+    pub(crate) fn rename_host(&mut self, controller: &str, host: &str) {
+        self.hosts.insert(controller.to_owned(), host.to_owned());
+    }
+
+    pub(crate) fn remove_controller(&mut self, name: &str) {
+        self.controllers.remove(name);
+    }
+
+    /// Lets the runtime take over what the site is like now.
+    pub(crate) fn reconfigure(&self) {
+        self.runtime().reconfigure(self.config.clone(), self.controller_parts()).unwrap();
+    }
+
+    fn controller_parts(&self) -> Vec<ControllerParts> {
+        self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect()
     }
 
     fn parts_of(&self, name: &str, simulator: &Simulator) -> ControllerParts {

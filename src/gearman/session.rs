@@ -88,6 +88,8 @@ pub struct Session {
     state: State,
     /// Whether an error was taken for the answer to a grab, so that the true one may still come.
     answer_may_follow: bool,
+    /// Woken since the last grab: if the lease goes before the next one, somebody else must look.
+    owes_a_look: bool,
     refusals: u32,
     packets: Vec<Packet>,
     events: VecDeque<Event>,
@@ -119,6 +121,7 @@ impl Session {
             leased: false,
             state: State::Disconnected,
             answer_may_follow: false,
+            owes_a_look: false,
             refusals: 0,
             packets: Vec::new(),
             events: VecDeque::new(),
@@ -139,6 +142,7 @@ impl Session {
         self.packets.clear();
         self.offered = Arc::default();
         self.answer_may_follow = false;
+        self.owes_a_look = false;
         self.refusals = 0;
         match std::mem::replace(&mut self.state, State::Disconnected) {
             State::Running(job) => Some(job),
@@ -164,7 +168,10 @@ impl Session {
     pub fn wake(&mut self) {
         match &mut self.state {
             State::Grabbing { again } => *again = true,
-            State::Drowsy | State::Asleep if self.leased => self.state = State::Awake,
+            State::Drowsy | State::Asleep if self.leased => {
+                self.state = State::Awake;
+                self.owes_a_look = true;
+            }
             _ => {}
         }
     }
@@ -172,6 +179,9 @@ impl Session {
     /// Takes the capacity away; a running job goes on.
     pub fn revoke(&mut self) -> Revocation {
         self.leased = false;
+        if std::mem::take(&mut self.owes_a_look) {
+            self.events.push_back(Event::Woken);
+        }
         if self.is_grabbing() { Revocation::AwaitGrab } else { Revocation::Done }
     }
 
@@ -267,7 +277,9 @@ impl Session {
         // Only a sleeper can be woken: any other NOOP crossed a packet of ours that asks anyway.
         if self.state == State::Asleep {
             self.state = State::Awake;
-            if !self.leased {
+            if self.leased {
+                self.owes_a_look = true;
+            } else {
                 self.events.push_back(Event::Woken);
             }
         }
@@ -347,6 +359,7 @@ impl Session {
 
     fn grab(&mut self) {
         self.answer_may_follow = false;
+        self.owes_a_look = false;
         self.state = State::Grabbing { again: false };
         self.send(Kind::GrabJobUniq, []);
     }

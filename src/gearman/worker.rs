@@ -168,7 +168,10 @@ impl Worker {
 
     /// Takes the capacity away; a running job goes on, and one may still be on its way.
     pub fn revoke(&mut self) -> Revocation {
-        self.session.revoke()
+        let revocation = self.session.revoke();
+        // Taking a lease away breaks no rule.
+        let _none = self.pass_on_events();
+        revocation
     }
 
     /// Says something about the running job; a terminal report ends it.
@@ -251,6 +254,21 @@ impl Worker {
     }
 
     fn hear(&mut self, outcome: Result<Exchanged, Loss>, lived: Duration) {
+        let violation = self.pass_on_events();
+        let loss = match (outcome, violation) {
+            (_, Some(rule)) => Loss::Violation(rule),
+            (Err(loss), None) => loss,
+            (Ok(Exchanged::Read), None) => return,
+            (Ok(Exchanged::Flushed), None) => {
+                self.events.extend(self.undelivered.take().map(|handle| Event::Delivered { handle }));
+                return;
+            }
+        };
+        self.lose(&loss, lived);
+    }
+
+    /// Passes on what the session has to say, and returns the rule that the server broke, if it did.
+    fn pass_on_events(&mut self) -> Option<&'static str> {
         let mut violation = None;
         while let Some(event) = self.session.next_event() {
             self.events.push_back(match event {
@@ -264,16 +282,7 @@ impl Worker {
                 }
             });
         }
-        let loss = match (outcome, violation) {
-            (_, Some(rule)) => Loss::Violation(rule),
-            (Err(loss), None) => loss,
-            (Ok(Exchanged::Read), None) => return,
-            (Ok(Exchanged::Flushed), None) => {
-                self.events.extend(self.undelivered.take().map(|handle| Event::Delivered { handle }));
-                return;
-            }
-        };
-        self.lose(&loss, lived);
+        violation
     }
 
     fn lose(&mut self, loss: &Loss, lived: Duration) {

@@ -2,6 +2,7 @@
 //! a controller's management functions (two managers of one name would answer each other's clients).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,11 +13,13 @@ use crate::domain::{ControllerName, FunctionName};
 use crate::gearman::admin::{self, Admin, ServerKind};
 
 use super::reconciler::Clearances;
+use super::site::Site;
 
 const RETRY: Duration = Duration::from_secs(1);
 /// The connections of a daemon that just died are listed for a moment.
 const PATIENCE: u32 = 5;
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Somebody who has just switched the plugin off is waiting; the list of all workers can be long.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the server what it is, until it answers.
 pub(super) async fn server_kind(server: &str) -> ServerKind {
@@ -38,23 +41,27 @@ pub(super) async fn server_kind(server: &str) -> ServerKind {
     }
 }
 
-/// Clears controllers one by one, and keeps looking at those that could not be cleared.
+/// Clears the controllers of a site one by one, and keeps looking at those that could not be cleared. A controller that
+/// was reconfigured meanwhile is left to the task that came with its configuration.
 pub(super) async fn clear(
-    server: String,
-    controllers: BTreeMap<ControllerName, String>,
+    site: Arc<Site>,
+    hosts: BTreeMap<ControllerName, String>,
     cleared: watch::Sender<Clearances>,
 ) {
+    let server = &site.server;
+    let not_cleared = || {
+        let is_open = |(name, host): &(&ControllerName, &String)| {
+            let is_current = site.controller(name).is_some_and(|controller| controller.host == **host);
+            is_current && !matches!(cleared.borrow().get(*name), Some(Ok(())))
+        };
+        hosts.iter().filter(is_open).collect::<Vec<_>>()
+    };
     let mut tries = 0;
-    loop {
-        let open: Vec<(&ControllerName, &String)> =
-            controllers.iter().filter(|(name, _)| !matches!(cleared.borrow().get(name), Some(Ok(())))).collect();
-        if open.is_empty() {
-            return;
-        }
-        match served_functions(&server).await {
+    while !not_cleared().is_empty() {
+        match served_functions(server).await {
             Ok(served) => {
                 tries += 1;
-                for (name, host) in open {
+                for (name, host) in not_cleared() {
                     let is_taken = FunctionName::stop(host).is_ok_and(|stop| served.contains(stop.as_str()));
                     if !is_taken {
                         cleared.send_modify(|cleared| drop(cleared.insert(name.clone(), Ok(()))));

@@ -69,14 +69,15 @@ pub(super) async fn run(
         meanings: Arc::default(),
         running: None,
         undelivered: None,
+        is_closing: false,
         events,
     };
-    loop {
+    while !executor.may_close() {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
             event = executor.worker.event() => executor.handle(event),
             command = commands.recv() => match command {
-                None | Some(Command::Close) => break,
+                None => break,
                 Some(command) => executor.obey(command),
             },
             () = progressed(&mut executor.running) => executor.pass_on(),
@@ -96,6 +97,8 @@ struct Executor {
     running: Option<Running>,
     /// The attempt whose terminal packet has not left yet.
     undelivered: Option<Arc<Attempt>>,
+    /// Asked to close; a job that comes from the last grab is still run.
+    is_closing: bool,
     events: Events,
 }
 
@@ -120,6 +123,13 @@ impl Executor {
         let _unheard = self.events.send((self.id.clone(), happened));
     }
 
+    /// Returns whether no job is here, none on its way, and no result has still to leave: geard fails a job whose
+    /// connection is closed.
+    fn may_close(&self) -> bool {
+        let has_job = self.running.is_some() || self.worker.is_grabbing();
+        self.is_closing && !has_job && self.undelivered.is_none()
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Offer(functions, meanings) => {
@@ -127,10 +137,14 @@ impl Executor {
                 let names = functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes()));
                 self.worker.offer(names.collect::<BTreeSet<Bytes>>());
             }
+            Command::Grant if self.is_closing => {}
             Command::Grant => self.worker.grant(),
             Command::Revoke => self.revoke(),
             Command::Wake => self.worker.wake(),
-            Command::Close => {}
+            Command::Close => {
+                self.is_closing = true;
+                self.revoke();
+            }
         }
     }
 

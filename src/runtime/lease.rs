@@ -3,7 +3,7 @@
 //! Pure arithmetic on a snapshot and on the builds that are ours. A snapshot is always a little old, so a build of
 //! ours counts from the moment it was promised, and stops counting when it ended, whatever the snapshot still shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{BuildId, Node, NodeName, QueueItemId};
 
@@ -14,6 +14,8 @@ pub(super) struct OurBuilds {
     known: Vec<Known>,
     /// How many executors of each node our live builds hold or are promised.
     held: BTreeMap<NodeName, u32>,
+    /// Live pipelines: what they occupy are executors of their parts, which come and go.
+    pipelines: BTreeSet<BuildId>,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ impl OurBuilds {
         if holds_executor {
             self.known.push(Known { build, queue_item });
             *self.held.entry(node.clone()).or_default() += 1;
+        } else {
+            self.pipelines.extend(build);
         }
     }
 
@@ -44,6 +48,12 @@ impl OurBuilds {
 
     /// Returns how many more builds the node could start.
     pub(super) fn idle(&self, node: &Node) -> u32 {
+        let held = self.held.get(&node.name).copied().unwrap_or(0);
+        self.available(node).saturating_sub(held)
+    }
+
+    /// Returns how many executors of the node are idle or ours.
+    pub(super) fn available(&self, node: &Node) -> u32 {
         if !node.is_online() {
             return 0;
         }
@@ -54,9 +64,14 @@ impl OurBuilds {
                 .as_ref()
                 .is_none_or(|build| !self.known.iter().any(|known| known.is(&build.id, build.queue_id)))
         });
-        let held = self.held.get(&node.name).copied().unwrap_or(0);
-        let foreign = u32::try_from(foreign.count()).unwrap_or(u32::MAX);
-        node.executor_count.saturating_sub(foreign).saturating_sub(held)
+        node.executor_count.saturating_sub(u32::try_from(foreign.count()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns how many executors of the node parts of our pipelines occupy.
+    pub(super) fn occupied_by_pipelines(&self, node: &Node) -> u32 {
+        let builds = node.executors.iter().filter_map(|executor| executor.build.as_ref());
+        let parts = builds.filter(|build| self.pipelines.contains(&build.id)).count();
+        u32::try_from(parts).unwrap_or(u32::MAX)
     }
 }
 
@@ -68,8 +83,6 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use crate::domain::{Executor, Mode, Parameters, ProjectName, RunningBuild};
 
     use super::*;
@@ -135,6 +148,25 @@ mod tests {
         let mut ours = OurBuilds::default();
         ours.add_live(&NodeName::agent("a"), false, Some(build_id(9)), None);
         assert_eq!(ours.idle(&hidden), 1);
+    }
+
+    #[test]
+    fn the_parts_of_a_pipeline_hold_executors_that_are_still_told_from_those_of_others() {
+        let mut ours = OurBuilds::default();
+        ours.add_live(&NodeName::BuiltIn, false, Some(build_id(9)), None);
+        let node = node(&[Some(9), Some(9), Some(1), None]);
+        assert_eq!((ours.idle(&node), ours.occupied_by_pipelines(&node)), (1, 2));
+    }
+
+    #[test]
+    fn what_our_builds_hold_is_available_to_them_until_executors_are_configured_away() {
+        let mut ours = OurBuilds::default();
+        ours.add_live(&NodeName::agent("a"), true, Some(build_id(1)), None);
+        ours.add_live(&NodeName::agent("a"), true, Some(build_id(2)), None);
+        let mut node = node(&[Some(1), Some(2), Some(3)]);
+        assert_eq!((ours.idle(&node), ours.available(&node)), (0, 2));
+        node.executor_count = 1;
+        assert_eq!((ours.idle(&node), ours.available(&node)), (0, 0));
     }
 
     #[test]

@@ -23,10 +23,9 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: Events,
 ) {
-    let Some(controller) = site.controller(&id.controller) else { return };
+    let Some(host) = site.controller(&id.controller).map(|controller| controller.host.clone()) else { return };
     let mut worker = Worker::new(config);
-    let host = &controller.host;
-    let functions = [FunctionName::stop(host), FunctionName::set_description(host)];
+    let functions = [FunctionName::stop(&host), FunctionName::set_description(&host)];
     let names = functions.into_iter().flatten().map(|name| Bytes::from(name.to_string()));
     worker.offer(names.collect::<BTreeSet<Bytes>>());
     worker.grant();

@@ -186,10 +186,8 @@ impl Runtime {
         let is_known = |name: &ControllerName| before.get(name).map(|controller| &controller.host) == hosts.get(name);
         self.cleared.send_modify(|cleared| cleared.retain(|name, _| is_known(name)));
         self.site.reconfigure(config, fresh);
-        for controller in before.values() {
-            controller.stop.cancel();
-        }
-        tokio::spawn(clearance::clear(self.site.server.clone(), hosts, self.cleared.clone()));
+        let clearing = clearance::clear(Arc::clone(&self.site), hosts, self.cleared.clone());
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(clearing));
         self.requests.send(Request::Reconfigured).map_err(|_| Error::Stopped)
     }
 
@@ -229,7 +227,8 @@ async fn serve(
         },
     };
     worker.heartbeat = matches!(kind, ServerKind::Gearmand { .. }).then_some(HEARTBEAT);
-    tokio::spawn(clearance::clear(site.server.clone(), hosts, cleared.clone()));
+    let clearing = clearance::clear(Arc::clone(&site), hosts, cleared.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(clearing));
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());
     resume(&site, known);
     reconciler.run(inbox, happened, stop).await;
@@ -304,7 +303,7 @@ fn spawn_pollers(
             client: parts.client,
             watcher,
             for_policies,
-            stop,
+            _stop_poller: stop.drop_guard(),
         };
         spawned.insert(parts.name, Arc::new(controller));
     }

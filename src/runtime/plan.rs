@@ -108,19 +108,16 @@ fn plan_controller(
     let held_back = serialised_projects(world, name, controller);
     for node in controller.nodes.iter() {
         let ids = connections_of_node(world, name, node);
-        plan_pool(world, &ids, world.table.row(name, &node.name), controller, ours.idle(node), &held_back, steps);
+        let capacity = Capacity { own: ours.available(node), idle: ours.idle(node) };
+        plan_pool(world, &ids, world.table.row(name, &node.name), controller, capacity, &held_back, steps);
         wanted.extend(ids);
     }
     let no_builtin_executors = controller.node(&NodeName::BuiltIn).is_none_or(|node| node.executor_count == 0);
     if no_builtin_executors {
-        let idle: u32 = controller.nodes.iter().map(|node| ours.idle(node)).sum();
         let pipelines = pipelines(world.table.row(name, &NodeName::BuiltIn));
-        let ids = if pipelines.is_empty() { Vec::new() } else { pipeline_connections(world, name, idle) };
-        let slots = match world.pipeline_slots {
-            PipelineSlots::Auto => idle,
-            PipelineSlots::Fixed(slots) => slots,
-        };
-        plan_pool(world, &ids, Some(&pipelines), controller, slots, &held_back, steps);
+        let capacity = pipeline_capacity(world, name, controller, &ours);
+        let ids = if pipelines.is_empty() { Vec::new() } else { pipeline_connections(world, name, capacity.own) };
+        plan_pool(world, &ids, Some(&pipelines), controller, capacity, &held_back, steps);
         wanted.extend(ids);
     }
     // A node that is gone keeps the connection of its running job, but offers nothing more.
@@ -132,17 +129,27 @@ fn plan_controller(
     }
 }
 
+/// How many jobs a pool of connections may run.
+#[derive(Clone, Copy, Debug)]
+struct Capacity {
+    /// Those that run included.
+    own: u32,
+    /// On top of those that run.
+    idle: u32,
+}
+
 /// Plans connections that share one row and one capacity.
 fn plan_pool(
     world: &World<'_>,
     ids: &[ConnectionId],
     row: Option<&Row>,
     controller: &Controller,
-    idle: u32,
+    capacity: Capacity,
     held_back: &BTreeSet<ProjectName>,
     steps: &mut Vec<Step>,
 ) {
     let may_grab = world.grabbing && controller.reachable && !controller.quieting_down;
+    let Capacity { own: mut left_to_busy, idle } = if may_grab { capacity } else { Capacity { own: 0, idle: 0 } };
     let fresh = Connection::default();
     let mut candidates = Vec::new();
     for id in ids {
@@ -159,11 +166,13 @@ fn plan_pool(
         }
         if connection.job.is_none() {
             candidates.push((id, connection.leased, !functions.is_empty()));
-        } else if connection.leased && !(may_grab && keeps_its_executor(world, id)) {
+        } else if left_to_busy > 0 && keeps_its_executor(world, id) {
+            left_to_busy -= 1;
+        } else if connection.leased {
             steps.push(Step::Revoke(id.clone()));
         }
     }
-    let mut left = if may_grab { idle } else { 0 };
+    let mut left = idle;
     // Whoever has a lease keeps it: a grab may be under way.
     candidates.sort_by_key(|(_, leased, _)| !leased);
     for (id, leased, offers_something) in candidates {
@@ -246,21 +255,28 @@ fn pipelines(row: Option<&Row>) -> Row {
     offers.map(|(function, offer)| (function.clone(), offer.clone())).collect()
 }
 
-fn pipeline_connections(world: &World<'_>, controller: &ControllerName, idle: u32) -> Vec<ConnectionId> {
-    let is_slot = |id: &ConnectionId| id.controller == *controller && matches!(id.role, Role::Pipeline { .. });
-    let busy: Vec<ConnectionId> = world
-        .connections
-        .iter()
-        .filter(|(id, connection)| is_slot(id) && connection.job.is_some())
-        .map(|(id, _)| id.clone())
-        .collect();
-    let slots = match world.pipeline_slots {
-        PipelineSlots::Auto => busy.len() + idle as usize,
-        PipelineSlots::Fixed(slots) => slots as usize,
-    };
-    let mut ids = busy;
+/// Returns how many pipelines may run without executors of the built-in node.
+fn pipeline_capacity(world: &World<'_>, name: &ControllerName, controller: &Controller, ours: &OurBuilds) -> Capacity {
+    let is_busy = |(id, connection): &(&ConnectionId, &Connection)| is_slot(id, name) && connection.job.is_some();
+    let busy = u32::try_from(world.connections.iter().filter(is_busy).count()).unwrap_or(u32::MAX);
+    match world.pipeline_slots {
+        PipelineSlots::Fixed(slots) => Capacity { own: slots, idle: slots.saturating_sub(busy) },
+        PipelineSlots::Auto => {
+            let idle: u32 = controller.nodes.iter().map(|node| ours.idle(node)).sum();
+            let occupied: u32 = controller.nodes.iter().map(|node| ours.occupied_by_pipelines(node)).sum();
+            // A pipeline that occupies no executor yet, or none just now, will want one of those that are idle.
+            let slots = idle + occupied;
+            Capacity { own: slots, idle: idle.min(slots.saturating_sub(busy)) }
+        }
+    }
+}
+
+fn pipeline_connections(world: &World<'_>, controller: &ControllerName, slots: u32) -> Vec<ConnectionId> {
+    let slot_ids = world.connections.iter().filter(|(id, _)| is_slot(id, controller));
+    let mut ids: Vec<ConnectionId> =
+        slot_ids.filter(|(_, connection)| connection.job.is_some()).map(|(id, _)| id.clone()).collect();
     let mut index = 0;
-    while ids.len() < slots {
+    while ids.len() < slots as usize {
         let id = ConnectionId::pipeline(controller, index);
         if !ids.contains(&id) {
             ids.push(id);
@@ -269,6 +285,10 @@ fn pipeline_connections(world: &World<'_>, controller: &ControllerName, idle: u3
     }
     ids.sort();
     ids
+}
+
+fn is_slot(id: &ConnectionId, controller: &ControllerName) -> bool {
+    id.controller == *controller && matches!(id.role, Role::Pipeline { .. })
 }
 
 fn our_builds(world: &World<'_>, controller: &ControllerName) -> OurBuilds {

@@ -58,6 +58,8 @@ pub(super) struct Reconciler {
 pub(super) struct Link {
     pub(super) state: plan::Connection,
     meanings: Arc<Row>,
+    /// The client id that it was opened with.
+    client_id: String,
     pub(super) connected: bool,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -233,6 +235,17 @@ impl Reconciler {
         for step in steps {
             self.apply(step, &table);
         }
+        self.close_misnamed();
+    }
+
+    /// Closes connections whose controller has got another host; the next plan opens them under their new names.
+    fn close_misnamed(&self) {
+        for (id, link) in self.links.iter().filter(|(_, link)| link.state.job.is_none()) {
+            let controller = self.site.controller(&id.controller);
+            if controller.is_some_and(|controller| id.client_id(&controller.host) != link.client_id) {
+                let _closed_already = link.commands.send(Command::Close);
+            }
+        }
     }
 
     /// Makes the snapshot: the pollers' pictures, and what we did since they were taken.
@@ -321,7 +334,8 @@ impl Reconciler {
 
     fn open(&mut self, id: ConnectionId) {
         let Some(controller) = self.site.controller(&id.controller) else { return };
-        let config = worker::Config { client_id: id.client_id(&controller.host), ..self.worker_config.clone() };
+        let client_id = id.client_id(&controller.host);
+        let config = worker::Config { client_id: client_id.clone(), ..self.worker_config.clone() };
         let (commands, received) = mpsc::unbounded_channel();
         let (site, events) = (Arc::clone(&self.site), self.events.clone());
         if id.role == Role::Manager {
@@ -329,7 +343,8 @@ impl Reconciler {
         } else {
             tokio::spawn(executor::run(site, id.clone(), config, received, events));
         }
-        let link = Link { state: plan::Connection::default(), meanings: Arc::default(), connected: false, commands };
+        let (state, meanings) = (plan::Connection::default(), Arc::default());
+        let link = Link { state, meanings, client_id, connected: false, commands };
         self.links.insert(id, link);
     }
 

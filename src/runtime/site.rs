@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::DropGuard;
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
 use crate::jenkins;
@@ -92,8 +92,9 @@ pub(super) struct Controller {
     pub(super) client: jenkins::Client,
     pub(super) watcher: jenkins::Watcher,
     pub(super) for_policies: policy::Controller,
-    /// Ends its poller.
-    pub(super) stop: CancellationToken,
+    /// Ends its poller with the last who knows it: a build that runs while the configuration changes is followed by
+    /// what it began with.
+    pub(super) _stop_poller: DropGuard,
 }
 
 /// What the reconciler last saw and made of it.

@@ -382,6 +382,33 @@ fn without_lease_nothing_is_asked_and_a_lease_grabs_at_once() {
 }
 
 #[test]
+fn lease_that_goes_between_being_woken_and_asking_sends_somebody_else() {
+    check(
+        "offer f; grant; connect
+         < NO_JOB
+         < NOOP; revoke
+         grant; revoke
+         grant",
+        expect![[r#"
+            offer f; grant; connect
+                > SET_CLIENT_ID node_exec-0
+                > RESET_ABILITIES
+                > CAN_DO f
+                > GRAB_JOB_UNIQ
+            < NO_JOB
+                > PRE_SLEEP
+            < NOOP; revoke
+                = Done
+                ! Woken
+            grant; revoke
+                = Done
+            grant
+                > GRAB_JOB_UNIQ
+        "#]],
+    );
+}
+
+#[test]
 fn lease_revoked_during_a_grab_is_settled_by_its_answer() {
     check(
         "offer a; grant; connect

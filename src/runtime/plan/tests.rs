@@ -239,6 +239,20 @@ fn f18_connections_follow_the_executor_count_and_a_busy_one_waits_for_its_build(
 }
 
 #[test]
+fn f18_of_busy_connections_only_as_many_may_go_on_as_executors_are_left() {
+    let mut scene = Scene::new(vec![built_in(0), agent("a", 3)], vec![project("lint")]);
+    scene.step();
+    for index in 0..3 {
+        scene.run(&executor("a", index), "a");
+    }
+    *scene.node(1) = agent("a", 1);
+    assert_eq!(scene.step(), ["revoke ci/a/1", "revoke ci/a/2"]);
+    scene.attempts.retain(|attempt| attempt.connection != Some(executor("a", 2)));
+    scene.connections.get_mut(&executor("a", 2)).unwrap().job = None;
+    assert_eq!(scene.step(), ["close ci/a/2"]);
+}
+
+#[test]
 fn f36_no_lease_without_an_idle_executor() {
     let mut scene = Scene::new(vec![built_in(0), agent("a", 2)], vec![project("lint")]);
     scene.node(1).executors[0].idle = false;
@@ -321,6 +335,32 @@ fn a_project_is_withheld_on_the_node_from_which_it_was_handed_back() {
     scene.step();
     scene.withheld.insert((ci(), NodeName::agent("a"), ProjectName::new("lint")));
     assert_eq!(scene.step(), ["offer ci/a/0 []", "revoke ci/a/0"]);
+}
+
+#[test]
+fn f11_running_pipelines_use_up_slots_whether_they_occupy_an_executor_or_not() {
+    let mut pipeline = project("deploy");
+    pipeline.kind = ProjectKind::Pipeline;
+    let mut scene = Scene::new(vec![built_in(0), agent("a", 2)], vec![pipeline]);
+    scene.step();
+    let id = BuildId { project: ProjectName::new("deploy"), number: 1 };
+    let slot = ConnectionId::pipeline(&ci(), 0);
+    scene.connections.get_mut(&slot).unwrap().job = Some(function("deploy"));
+    scene.attempts.push(Attempt {
+        project: id.project.clone(),
+        node: Some(NodeName::BuiltIn),
+        holds_executor: false,
+        build: Some(id.clone()),
+        ..attempt(&slot, "a")
+    });
+    assert_eq!(scene.step(), Vec::<String>::new(), "one runs, one may come");
+    let part = RunningBuild { id, queue_id: None, started_ms: None, parameters: Parameters::new() };
+    scene.node(1).executors[0] = Executor { idle: false, build: Some(part.clone()) };
+    assert_eq!(scene.step(), Vec::<String>::new(), "its part shows on an executor");
+    scene.node(1).executors[1] = Executor { idle: false, build: Some(part) };
+    assert_eq!(scene.step(), ["revoke ci/pipeline/1"], "two parts of one pipeline leave nothing idle");
+    scene.node(1).executors[1] = Executor { idle: false, build: None };
+    assert_eq!(scene.step(), ["close ci/pipeline/1"], "somebody else's build takes a slot away");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use layshaft::gearman::admin::{self, Admin, FunctionStatus, WorkerLine};
 use layshaft::gearman::client::{self, Client, Submission, Submitted, Update};
+use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
 use super::{eventually, within};
@@ -22,12 +23,15 @@ pub(crate) struct GearmanServer {
     pub(crate) kind: Kind,
     pub(crate) address: String,
     process: Child,
+    /// What it wrote to its standard error.
+    log: NamedTempFile,
 }
 
 impl GearmanServer {
     pub(crate) async fn start(kind: Kind) -> Self {
         let port = free_port();
-        let mut server = Self { kind, address: format!("127.0.0.1:{port}"), process: spawn(kind, port) };
+        let log = NamedTempFile::new().unwrap();
+        let mut server = Self { kind, address: format!("127.0.0.1:{port}"), process: spawn(kind, port, &log), log };
         server.wait_until_up().await;
         server
     }
@@ -47,8 +51,12 @@ impl GearmanServer {
     pub(crate) async fn restart(&mut self) {
         self.process.kill().await.unwrap();
         let port = self.address.rsplit(':').next().unwrap().parse().unwrap();
-        self.process = spawn(self.kind, port);
+        self.process = spawn(self.kind, port, &self.log);
         self.wait_until_up().await;
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 
     pub(crate) async fn admin(&self) -> Admin {
@@ -70,11 +78,15 @@ impl GearmanServer {
 
     /// Returns the functions that a worker offers, sorted.
     pub(crate) async fn functions_of(&self, client_id: &str) -> Vec<String> {
-        let workers = self.workers().await.into_iter();
-        let mut functions: Vec<String> =
-            workers.filter(|worker| worker.client_id == client_id).flat_map(|worker| worker.functions).collect();
+        self.offered_by(client_id).await.unwrap_or_default()
+    }
+
+    /// Returns the functions that a worker offers, sorted; none if it is not listed.
+    pub(crate) async fn offered_by(&self, client_id: &str) -> Option<Vec<String>> {
+        let worker = self.workers().await.into_iter().find(|worker| worker.client_id == client_id)?;
+        let mut functions = worker.functions;
         functions.sort();
-        functions
+        Some(functions)
     }
 
     pub(crate) async fn status(&self) -> Vec<FunctionStatus> {
@@ -160,8 +172,9 @@ pub(crate) fn completion(updates: &[Update]) -> serde_json::Value {
     }
 }
 
-fn spawn(kind: Kind, port: u16) -> Child {
+fn spawn(kind: Kind, port: u16, log: &NamedTempFile) -> Child {
     let port = port.to_string();
+    let log = std::fs::File::options().append(true).open(log.path()).unwrap();
     let mut command = match kind {
         Kind::Gearmand | Kind::GearmandWakingOne => {
             let mut command = Command::new("gearmand");
@@ -177,7 +190,7 @@ fn spawn(kind: Kind, port: u16) -> Child {
             command
         }
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
     match command.spawn() {
         Ok(child) => child,
         Err(error) => panic!("{kind:?} cannot be started ({error}); `tests/run` installs what the tests need"),

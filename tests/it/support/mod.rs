@@ -1,12 +1,14 @@
 //! Servers, controllers and a runtime for one test, and ways to wait for what shall come true.
 
 mod gearman;
+mod recorder;
 mod site;
 
 use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use gearman::{GearmanServer, Kind, completion};
+pub(crate) use recorder::Recorder;
 pub(crate) use site::{Site, SiteBuilder, fleet, marked, project};
 
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.

@@ -10,12 +10,15 @@ use layshaft::gearman::worker;
 use layshaft::jenkins::{self, BaseUrl, Credentials, Intervals};
 use layshaft::journal::Journal;
 use layshaft::policy::{self, Policies};
+use layshaft::runtime::status::{Status, WorkerState};
 use layshaft::runtime::{self, ControllerParts, Parts, Runtime};
-use layshaft::simulator::{Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, ProjectSpec, Simulator};
+use layshaft::simulator::{
+    Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, ProjectSpec, Simulator, Version,
+};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{GearmanServer, eventually};
+use super::{GearmanServer, PATIENCE, Recorder, eventually};
 
 const USER: &str = "layshaft";
 const TOKEN: &str = "0123456789abcdef";
@@ -23,6 +26,11 @@ const TOKEN: &str = "0123456789abcdef";
 /// Says what a site shall be like.
 pub(crate) struct SiteBuilder {
     fleets: Vec<(String, Fleet)>,
+    /// The hosts of controllers that are not called by their names.
+    hosts: BTreeMap<String, String>,
+    /// The versions of controllers that are not of the newest one.
+    versions: BTreeMap<String, Version>,
+    records: bool,
     pub(crate) config: runtime::Config,
     pub(crate) policies: Vec<(String, Vec<u8>)>,
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
@@ -33,6 +41,8 @@ pub(crate) struct SiteBuilder {
 pub(crate) struct Site {
     pub(crate) server: GearmanServer,
     controllers: BTreeMap<String, Simulator>,
+    hosts: BTreeMap<String, String>,
+    recorder: Option<Recorder>,
     runtime: Option<Runtime>,
     pub(crate) folder: TempDir,
     config: runtime::Config,
@@ -45,6 +55,9 @@ impl SiteBuilder {
     pub(crate) fn new() -> Self {
         Self {
             fleets: Vec::new(),
+            hosts: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            records: false,
             config: runtime::Config::default(),
             policies: Vec::new(),
             slots: BTreeMap::new(),
@@ -55,6 +68,24 @@ impl SiteBuilder {
     /// Adds a controller.
     pub(crate) fn controller(mut self, name: &str, fleet: Fleet) -> Self {
         self.fleets.push((name.to_owned(), fleet));
+        self
+    }
+
+    /// Gives a controller another host than its name.
+    pub(crate) fn host(mut self, controller: &str, host: &str) -> Self {
+        self.hosts.insert(controller.to_owned(), host.to_owned());
+        self
+    }
+
+    /// Makes a controller of an older version.
+    pub(crate) fn version(mut self, controller: &str, version: Version) -> Self {
+        self.versions.insert(controller.to_owned(), version);
+        self
+    }
+
+    /// Puts a recorder between the runtime and the Gearman server.
+    pub(crate) fn recorded(mut self) -> Self {
+        self.records = true;
         self
     }
 
@@ -79,6 +110,13 @@ impl SiteBuilder {
     }
 
     pub(crate) async fn start_without_waiting(self, server: GearmanServer) -> Site {
+        let mut site = self.prepare(server).await;
+        site.start_runtime().await;
+        site
+    }
+
+    /// Starts everything but the runtime.
+    pub(crate) async fn prepare(self, server: GearmanServer) -> Site {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         for (file, content) in &self.policies {
@@ -86,20 +124,26 @@ impl SiteBuilder {
         }
         let mut controllers = BTreeMap::new();
         for (name, fleet) in self.fleets {
-            controllers.insert(name, Simulator::start(Options::new(USER, TOKEN, fleet)).await.unwrap());
+            let mut options = Options::new(USER, TOKEN, fleet);
+            options.version = self.versions.get(&name).copied().unwrap_or_default();
+            controllers.insert(name, Simulator::start(options).await.unwrap());
         }
-        let mut site = Site {
+        let recorder = match self.records {
+            true => Some(Recorder::start(server.address.clone()).await),
+            false => None,
+        };
+        Site {
             server,
             controllers,
+            hosts: self.hosts,
+            recorder,
             runtime: None,
             folder,
             config: self.config,
             slots: self.slots,
             serve: self.serve,
             stop: CancellationToken::new(),
-        };
-        site.start_runtime().await;
-        site
+        }
     }
 }
 
@@ -108,12 +152,20 @@ impl Site {
         &self.controllers[name]
     }
 
+    pub(crate) fn recorder(&self) -> &Recorder {
+        self.recorder.as_ref().expect("the site was built with `recorded`")
+    }
+
     pub(crate) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().unwrap()
     }
 
     /// Starts a runtime on what is there: the journal, the folder, the controllers.
     pub(crate) async fn start_runtime(&mut self) {
+        self.try_start_runtime().await.unwrap();
+    }
+
+    pub(crate) async fn try_start_runtime(&mut self) -> Result<(), runtime::Error> {
         let policies = policy::Config {
             state: Some(self.folder.path().join("state")),
             slots: self.slots.clone(),
@@ -122,15 +174,35 @@ impl Site {
         };
         let policies = Arc::new(Policies::open(policies).unwrap());
         tokio::spawn(Arc::clone(&policies).watch(self.stop.clone()));
+        let address = self.recorder.as_ref().map_or(&self.server.address, |recorder| &recorder.address).clone();
         let parts = Parts {
             config: self.config.clone(),
-            worker: worker::Config::new(self.server.address.clone(), ""),
+            worker: worker::Config::new(address, ""),
             server_kind: None,
             journal: Journal::open(self.folder.path().join("journal.sqlite")).unwrap(),
             policies,
-            controllers: self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect(),
+            controllers: self.controller_parts(),
         };
-        self.runtime = Some(Runtime::start(parts).await.unwrap());
+        self.runtime = Some(Runtime::start(parts).await?);
+        Ok(())
+    }
+
+    /// Gives a controller another host, from the next `reconfigure` on.
+    pub(crate) fn rename_host(&mut self, controller: &str, host: &str) {
+        self.hosts.insert(controller.to_owned(), host.to_owned());
+    }
+
+    pub(crate) fn remove_controller(&mut self, name: &str) {
+        self.controllers.remove(name);
+    }
+
+    /// Lets the runtime take over what the site is like now.
+    pub(crate) fn reconfigure(&self) {
+        self.runtime().reconfigure(self.config.clone(), self.controller_parts()).unwrap();
+    }
+
+    fn controller_parts(&self) -> Vec<ControllerParts> {
+        self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect()
     }
 
     fn parts_of(&self, name: &str, simulator: &Simulator) -> ControllerParts {
@@ -151,7 +223,7 @@ impl Site {
         let credentials = Credentials { user: USER.to_owned(), token: TOKEN.into() };
         ControllerParts {
             name: ControllerName::new(name),
-            host: name.to_owned(),
+            host: self.hosts.get(name).map_or(name, String::as_str).to_owned(),
             tags: BTreeSet::new(),
             serve: self.serve,
             client: jenkins::Client::new(&jenkins, credentials).unwrap(),
@@ -174,6 +246,44 @@ impl Site {
                 && status.gearman.connected == status.gearman.connections
         })
         .await;
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        self.runtime().status().await.unwrap()
+    }
+
+    /// Returns what a worker does; none while it does not exist.
+    pub(crate) async fn worker(&self, client_id: &str) -> Option<WorkerState> {
+        let status = self.status().await;
+        let workers = status.controllers.iter().flat_map(|controller| &controller.nodes).flat_map(|node| &node.workers);
+        workers.filter(|worker| worker.client_id == client_id).map(|worker| worker.state).next()
+    }
+
+    pub(crate) async fn eventually_worker(&self, client_id: &str, state: WorkerState) {
+        eventually("a worker is in a state", || async { self.worker(client_id).await == Some(state) }).await;
+    }
+
+    /// Waits until a worker is listed and offers exactly these functions.
+    pub(crate) async fn offers(&self, client_id: &str, functions: &[&str]) {
+        let mut expected: Vec<String> = functions.iter().map(|function| (*function).to_owned()).collect();
+        expected.sort_unstable();
+        let mut offered = None;
+        let is_so = async {
+            while offered.as_ref() != Some(&expected) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                offered = self.server.offered_by(client_id).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, is_so).await.is_err() {
+            panic!("{client_id} offers {offered:?} instead of {expected:?}");
+        }
+    }
+
+    /// Waits until a controller was asked for its nodes so many times more, and the answers were taken in.
+    pub(crate) async fn looks(&self, controller: &str, count: u64) {
+        let asked = || self.controller(controller).requests().get("GET /computer/api/json").copied().unwrap_or(0);
+        let until = asked() + count + 1;
+        eventually("the controller is looked at", || async { asked() >= until }).await;
     }
 
     /// Writes a file into the policy folder in one step, as an operator should.

@@ -7,5 +7,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod builds;
+mod management;
 mod registration;
 mod support;

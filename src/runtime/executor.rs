@@ -6,20 +6,32 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{debug, error, info, warn};
 
-use crate::domain::{FunctionName, NodeName};
-use crate::gearman::worker::{self, Report, Worker};
-use crate::journal::AttemptKey;
+use crate::domain::{FunctionName, Node, NodeName};
+use crate::gearman::worker::{self, Report, Revocation, Worker};
+use crate::journal::{AttemptKey, Ending, Terminal, TerminalKind};
+use crate::policy::Digest;
 
-use super::attempts::{Attempt, NewAttempt, Outcome, Progress};
+use super::attempts::{Attempt, NewAttempt, Outcome, Progress, TakenUp};
 use super::build;
 use super::identity::ConnectionId;
 use super::management;
 use super::site::Site;
 use super::table::Row;
+
+/// How long a connection that closes waits for what is under way: a grab that may bring a job, a packet that has to
+/// leave, a write to the journal.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// gearmand's word for "the payload is the unique": it names no job by itself.
+const UNIQUE_BY_PAYLOAD: &[u8] = b"-";
 
 /// What the reconciler tells a connection.
 #[derive(Debug)]
@@ -30,6 +42,7 @@ pub(super) enum Command {
     Revoke,
     /// Grab, since a sleeper without a lease was woken.
     Wake,
+    /// End, as soon as no grab and no job is under way. Once the commands end too, a running job is left behind.
     Close,
 }
 
@@ -47,6 +60,8 @@ pub(super) enum Happened {
     },
     /// The server has a job, and there is no lease to take it with.
     Woken,
+    /// No job can come any more until it is leased again.
+    Settled,
     Closed,
 }
 
@@ -69,7 +84,8 @@ pub(super) async fn run(
         meanings: Arc::default(),
         running: None,
         undelivered: None,
-        is_closing: false,
+        journaling: None,
+        closing: false,
         events,
     };
     while !executor.may_close() {
@@ -80,11 +96,16 @@ pub(super) async fn run(
                 None => break,
                 Some(command) => executor.obey(command),
             },
-            () = progressed(&mut executor.running) => executor.pass_on(),
+            () = progressed(&mut executor.running) => {
+                // What the reconciler has said about the lease comes before the packet that asks for the next job.
+                while let Ok(command) = commands.try_recv() {
+                    executor.obey(command);
+                }
+                executor.pass_on();
+            }
         }
     }
-    executor.tell(Happened::Closed);
-    management::close(executor.worker, &executor.id).await;
+    executor.close().await;
 }
 
 struct Executor {
@@ -95,17 +116,25 @@ struct Executor {
     /// What each function means here.
     meanings: Arc<Row>,
     running: Option<Running>,
-    /// The attempt whose terminal packet has not left yet.
-    undelivered: Option<Arc<Attempt>>,
-    /// Asked to close; a job that comes from the last grab is still run.
-    is_closing: bool,
+    undelivered: Option<Undelivered>,
+    /// The latest write to the journal.
+    journaling: Option<JoinHandle<()>>,
+    closing: bool,
     events: Events,
+}
+
+/// An attempt whose terminal packet has not left yet, and the handle under which it leaves.
+struct Undelivered {
+    attempt: Arc<Attempt>,
+    handle: Bytes,
 }
 
 /// The job of this connection.
 struct Running {
     attempt: Arc<Attempt>,
     progress: watch::Receiver<Progress>,
+    /// The server's name for the job; another one than the attempt's after the server was restarted.
+    handle: Bytes,
     start_reported: bool,
 }
 
@@ -127,7 +156,7 @@ impl Executor {
     /// connection is closed.
     fn may_close(&self) -> bool {
         let has_job = self.running.is_some() || self.worker.is_grabbing();
-        self.is_closing && !has_job && self.undelivered.is_none()
+        self.closing && !has_job && self.undelivered.is_none()
     }
 
     fn obey(&mut self, command: Command) {
@@ -137,12 +166,12 @@ impl Executor {
                 let names = functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes()));
                 self.worker.offer(names.collect::<BTreeSet<Bytes>>());
             }
-            Command::Grant if self.is_closing => {}
+            Command::Grant if self.closing => {}
             Command::Grant => self.worker.grant(),
             Command::Revoke => self.revoke(),
             Command::Wake => self.worker.wake(),
             Command::Close => {
-                self.is_closing = true;
+                self.closing = true;
                 self.revoke();
             }
         }
@@ -152,8 +181,7 @@ impl Executor {
         match event {
             worker::Event::Connected => self.tell(Happened::Connected),
             worker::Event::Woken => self.tell(Happened::Woken),
-            // What becomes of a grab shows as a job, or not at all.
-            worker::Event::Revoked => {}
+            worker::Event::Revoked => self.tell(Happened::Settled),
             worker::Event::Delivered { handle } => self.delivered(&handle),
             worker::Event::Refused { code, text, .. } => {
                 warn!(connection = %self.id, code = %code, text = %text, "gearman server refused a packet");
@@ -162,8 +190,7 @@ impl Executor {
                 self.undelivered = None;
                 if let Some(running) = self.running.take() {
                     info!(connection = %self.id, function = %running.attempt.function, "connection lost in mid-build; the build goes on");
-                    running.attempt.update(|progress| progress.connection = None);
-                    self.release_if_over(&running.attempt);
+                    self.let_go(&running.attempt);
                     self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
                 }
                 self.tell(Happened::Disconnected { error });
@@ -177,57 +204,84 @@ impl Executor {
             self.worker.report(Report::Fail);
             return;
         };
+        let unique = if job.unique == UNIQUE_BY_PAYLOAD { Vec::new() } else { job.unique.to_vec() };
         let key = AttemptKey {
             server: self.site.server.clone(),
             handle: job.handle.to_vec(),
-            unique: job.unique.to_vec(),
+            unique,
             function: function.to_string(),
         };
-        let attempt = match self.site.attempts.find(&key) {
-            Some(known) if known.progress.borrow().connection.is_none() => {
-                info!(connection = %self.id, %function, "took up a build that was running already");
-                known.update(|progress| progress.connection = Some(self.id.clone()));
-                known
+        let payload = Digest::of(&job.payload);
+        let new = self.new_attempt(&key, &function, &payload);
+        let attempt = match self.site.attempts.take_up(&key, &payload, new) {
+            TakenUp::New(attempt) => {
+                info!(connection = %self.id, %function, "took a job");
+                spawn_build(
+                    &self.site,
+                    build::run(Arc::clone(&self.site), Arc::clone(&attempt), job.payload),
+                    &attempt,
+                );
+                attempt
             }
-            Some(_) => {
-                // The server gave one job to two connections; the one that has it keeps it.
-                debug!(connection = %self.id, %function, "declined a job that another connection runs");
-                drop(self.worker.hand_back());
-                self.tell(Happened::Disconnected { error: "declined a job that is running already".to_owned() });
+            TakenUp::Known(attempt) => {
+                self.adopt(&attempt, &job.handle);
+                attempt
+            }
+            TakenUp::Nothing => {
+                warn!(connection = %self.id, %function, "was given a function that is not offered here");
+                self.worker.report(Report::Fail);
                 return;
             }
-            None => match self.begin(key, &function, job.payload) {
-                Some(attempt) => attempt,
-                None => {
-                    warn!(connection = %self.id, %function, "was given a function that is not offered here");
-                    self.worker.report(Report::Fail);
-                    return;
-                }
-            },
         };
         let mut progress = attempt.progress.subscribe();
         progress.mark_changed();
-        self.running = Some(Running { attempt, progress, start_reported: false });
+        self.running = Some(Running { attempt, progress, handle: job.handle, start_reported: false });
         self.tell(Happened::JobStarted(function));
     }
 
-    fn begin(&self, key: AttemptKey, function: &FunctionName, payload: Bytes) -> Option<Arc<Attempt>> {
+    /// Goes on with an attempt whose job was handed out once more.
+    ///
+    /// If another connection holds the job, as after a half-open connection, or on a server that gives two jobs one
+    /// unique: both are told what the one build comes to.
+    fn adopt(&mut self, attempt: &Arc<Attempt>, handle: &[u8]) {
+        let function = &attempt.function;
+        if let Some(holder) = &attempt.progress.borrow().connection {
+            warn!(connection = %self.id, %function, %holder, "was given a job that is running already; it shares the build");
+            // Its executor was promised for a build of its own, and there will be none.
+            self.worker.revoke();
+        } else {
+            info!(connection = %self.id, %function, "took up a build that was running already");
+        }
+        attempt.attach(&self.id);
+        let Some(journal) = attempt.progress.borrow().journal else { return };
+        let (site, handle, worker) = (Arc::clone(&self.site), handle.to_vec(), self.worker_id.clone());
+        self.journaling = Some(tokio::spawn(async move {
+            if let Err(error) = site.journal.adopted(journal, handle, worker).await {
+                debug!(%error, "failed to journal an adoption");
+            }
+        }));
+    }
+
+    /// Returns what would be begun for a job; nothing for a function that is not offered here.
+    fn new_attempt(&self, key: &AttemptKey, function: &FunctionName, payload: &Digest) -> Option<NewAttempt> {
         let offer = self.meanings.get(function)?;
         let node = self.id.node().cloned().unwrap_or(NodeName::BuiltIn);
-        let attempt = self.site.attempts.begin(NewAttempt {
-            key,
+        Some(NewAttempt {
+            key: key.clone(),
             function: function.clone(),
             controller: self.id.controller.clone(),
             project: offer.project.clone(),
             offered_as: offer.function.project.clone(),
             worker: self.worker_id.clone(),
             grabbed_for: node.clone(),
-            holds_executor: !offer.is_pipeline,
-            progress: Progress { connection: Some(self.id.clone()), node: Some(node), ..Progress::default() },
-        });
-        info!(connection = %self.id, %function, "took a job");
-        spawn_build(build::run(Arc::clone(&self.site), Arc::clone(&attempt), payload), &attempt);
-        Some(attempt)
+            payload: Some(payload.clone()),
+            progress: Progress {
+                connection: Some(self.id.clone()),
+                node: Some(node),
+                holds_executor: !offer.is_pipeline,
+                ..Progress::default()
+            },
+        })
     }
 
     /// Passes on what the build has reported since the last time.
@@ -242,67 +296,129 @@ impl Executor {
             self.worker
                 .report(Report::Status { numerator: status.numerator.into(), denominator: status.denominator.into() });
         }
-        let Some(outcome) = progress.outcome else { return };
-        let attempt = Arc::clone(&running.attempt);
-        self.running = None;
-        let node_taken = self.site.offline_marks.holds(&self.id.controller, self.id.node());
-        if node_taken || progress.node.as_ref() != self.id.node() {
+        let Some(outcome) = progress.outcome.clone() else { return };
+        let Some(Running { attempt, handle, .. }) = self.running.take() else { return };
+        if !self.keeps_lease(&attempt, &progress) {
             self.revoke();
         }
         match outcome.report() {
             Some(report) => {
                 self.worker.report(report);
-                self.undelivered = Some(Arc::clone(&attempt));
+                self.undelivered = Some(Undelivered { attempt: Arc::clone(&attempt), handle });
             }
             None => {
                 // It might get the same job again at once; the plan says when it may grab.
                 self.revoke();
                 drop(self.worker.hand_back());
-                self.site.attempts.end(&attempt);
             }
         }
-        attempt.update(|progress| progress.connection = None);
+        self.let_go(&attempt);
         self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
+    }
+
+    /// Whether the executor of the job that just ended was this connection's own, and is free again.
+    fn keeps_lease(&self, attempt: &Attempt, progress: &Progress) -> bool {
+        let is_own = progress.connection.as_ref() == Some(&self.id)
+            && attempt.controller == self.id.controller
+            && progress.node.as_ref() == self.id.node();
+        is_own && !self.site.offline_marks.holds(&self.id.controller, self.id.node()) && self.is_node_online()
+    }
+
+    fn is_node_online(&self) -> bool {
+        let Some(controller) = self.site.controller(&self.id.controller) else { return false };
+        let picture = controller.watcher.picture().borrow().clone();
+        let mut nodes = picture.nodes.iter().flat_map(|nodes| nodes.value.iter());
+        nodes.find(|node| Some(&node.name) == self.id.node()).is_some_and(Node::is_online)
     }
 
     fn revoke(&mut self) {
         // A grab under way may still bring a job; it is run then, lease or not.
-        let _revocation = self.worker.revoke();
+        if self.worker.revoke() == Revocation::Done {
+            self.tell(Happened::Settled);
+        }
     }
 
     /// The terminal packet has left: the attempt is over. Without this it stays, and its result is delivered when the
     /// server hands the job out again.
     fn delivered(&mut self, handle: &[u8]) {
-        let Some(attempt) = self.undelivered.take_if(|attempt| attempt.key.handle == handle) else { return };
-        self.site.attempts.end(&attempt);
+        let Some(Undelivered { attempt, .. }) = self.undelivered.take_if(|undelivered| undelivered.handle == handle)
+        else {
+            return;
+        };
+        if !self.site.attempts.end(&attempt) {
+            return;
+        }
         let Some(journal) = attempt.progress.borrow().journal else { return };
         let site = Arc::clone(&self.site);
-        // A result may be delivered twice, never not at all: nobody waits for this.
-        tokio::spawn(async move {
+        // A result may be delivered twice, never not at all: no job waits for this.
+        self.journaling = Some(tokio::spawn(async move {
             if let Err(error) = site.journal.delivered(journal).await {
                 warn!(%error, "failed to journal a delivery");
             }
-        });
+        }));
     }
 
-    /// Forgets an attempt that ended while its connection was being lost, unless its result may still be delivered.
-    fn release_if_over(&self, attempt: &Attempt) {
+    /// Lets go of an attempt. It stays for when the server hands its job out again, unless that is a job like any other
+    /// then.
+    fn let_go(&self, attempt: &Attempt) {
+        attempt.detach(&self.id);
         if attempt.progress.borrow().outcome == Some(Outcome::HandBack) {
             self.site.attempts.end(attempt);
         }
     }
+
+    /// Says goodbye to the server once it is clear that no job is on its way here: geard fails a job whose connection
+    /// ends.
+    async fn close(mut self) {
+        self.worker.revoke();
+        let settled = async {
+            while self.worker.is_grabbing() || self.undelivered.is_some() {
+                match self.worker.event().await {
+                    worker::Event::Delivered { handle } => self.delivered(&handle),
+                    worker::Event::Disconnected { .. } => self.undelivered = None,
+                    // It is handed back with the connection, before anything was begun for it.
+                    worker::Event::Assigned(job) => {
+                        info!(connection = %self.id, ?job, "hands back a job that came late");
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(journaling) = self.journaling.take() {
+                let _panicked = journaling.await;
+            }
+        };
+        if timeout(CLOSING_PATIENCE, settled).await.is_err() {
+            debug!(connection = %self.id, "closes without an answer of the gearman server");
+        }
+        if let Some(running) = self.running.take() {
+            self.let_go(&running.attempt);
+        }
+        let Self { id, worker, events, .. } = self;
+        management::close(worker, &id).await;
+        // The reconciler outlives its connections; at shutdown nobody needs to know.
+        let _unheard = events.send((id, Happened::Closed));
+    }
 }
 
-/// Runs a build's task so that a bug in it ends in an exception for the client, and never in a job that hangs.
-pub(super) fn spawn_build(task: impl Future<Output = ()> + Send + 'static, attempt: &Arc<Attempt>) {
-    let attempt = Arc::clone(attempt);
+/// Runs a build's task so that a bug in it ends in an exception for the client, and never in a job that hangs. When the
+/// runtime stops, the task ends wherever it is; the next start goes on from the journal.
+pub(super) fn spawn_build(site: &Arc<Site>, task: impl Future<Output = ()> + Send + 'static, attempt: &Arc<Attempt>) {
+    let (site, attempt) = (Arc::clone(site), Arc::clone(attempt));
     tokio::spawn(async move {
-        if let Err(error) = tokio::spawn(task).await {
-            tracing::error!(function = %attempt.function, %error, "a build's task failed; this is a bug");
-            attempt.update(|progress| {
-                let text = Bytes::from_static(b"layshaft failed while it ran this build; see its log");
-                progress.outcome.get_or_insert(Outcome::Exception(text));
-            });
+        let task = tokio::spawn(site.stop.clone().run_until_cancelled_owned(task));
+        let Err(failure) = task.await else { return };
+        if !failure.is_panic() {
+            return;
         }
+        error!(function = %attempt.function, error = %failure, "a build's task failed; this is a bug");
+        let text = Bytes::from_static(b"layshaft failed while it ran this build; see its log");
+        let journal = attempt.progress.borrow().journal;
+        if let Some(journal) = journal {
+            let terminal = Terminal { kind: TerminalKind::Exception, payload: text.to_vec() };
+            if let Err(error) = site.journal.ended(journal, Ending { result: None, terminal }).await {
+                warn!(%error, "failed to journal the end of a build");
+            }
+        }
+        attempt.conclude(Outcome::Exception(text));
     });
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 
 use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError};
 use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
@@ -15,6 +17,9 @@ use super::executor::{Command, Events, Happened};
 use super::identity::ConnectionId;
 use super::site::{Controller, Site};
 
+/// How long a connection that closes waits for the answer that is under way.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Runs a controller's management connection until it is closed.
 pub(super) async fn run(
     site: Arc<Site>,
@@ -23,7 +28,9 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: Events,
 ) {
-    let Some(host) = site.controller(&id.controller).map(|controller| controller.host.clone()) else { return };
+    let Some(host) = site.controller(&id.controller).map(|controller| controller.host.clone()) else {
+        return tell(&events, &id, Happened::Closed);
+    };
     let mut worker = Worker::new(config);
     let functions = [FunctionName::stop(&host), FunctionName::set_description(&host)];
     let names = functions.into_iter().flatten().map(|name| Bytes::from(name.to_string()));
@@ -41,8 +48,14 @@ pub(super) async fn run(
                 worker::Event::Assigned(job) => {
                     let (site, controller, answered) = (Arc::clone(&site), id.controller.clone(), answered.clone());
                     tokio::spawn(async move {
-                        let report = answer(&site, &controller, &job).await;
-                        let _closed_meanwhile = answered.send((job.handle, report));
+                        let handle = job.handle.clone();
+                        // On a task of its own, so that a bug in it still ends in an answer.
+                        let answering = tokio::spawn(async move { answer(&site, &controller, &job).await });
+                        let report = answering.await.unwrap_or_else(|error| {
+                            error!(%error, "answering a management request failed; this is a bug");
+                            Report::Fail
+                        });
+                        let _closed_meanwhile = answered.send((handle, report));
                     });
                 }
             },
@@ -55,8 +68,21 @@ pub(super) async fn run(
             command = commands.recv() => if matches!(command, None | Some(Command::Close)) { break },
         }
     }
-    tell(&events, &id, Happened::Closed);
+    // An answer under way is given, and no request taken that nobody would answer.
+    worker.revoke();
+    let settled = async {
+        while worker.is_running() || worker.is_grabbing() {
+            tokio::select! {
+                event = worker.event() => if let worker::Event::Assigned(_) = event { break },
+                Some((handle, report)) = answers.recv() => if worker.job().is_some_and(|job| job.handle == handle) {
+                    worker.report(report);
+                },
+            }
+        }
+    };
+    let _settled_or_not = timeout(CLOSING_PATIENCE, settled).await;
     close(worker, &id).await;
+    tell(&events, &id, Happened::Closed);
 }
 
 /// Says goodbye to the server.

@@ -42,7 +42,7 @@ use crate::jenkins;
 use crate::journal::{self, Journal, TerminalKind};
 use crate::policy::{self, Policies};
 
-use attempts::{NewAttempt, Outcome, Progress};
+use attempts::{KEPT_UNDELIVERED, NewAttempt, Outcome, Progress};
 use reconciler::{Inbox, Reconciler, Request};
 use site::{Site, View};
 use status::{Mode, Status};
@@ -52,6 +52,11 @@ pub use plan::PipelineSlots;
 
 /// ECHO is answered by gearmand within milliseconds; a peer that is silent for so long is gone.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+
+const LOOK_FOR_UNDELIVERABLE: Duration = Duration::from_secs(30);
+
+const NEVER_ASKED_FOR: &str = "the gearman server did not hand its job out again within an hour";
+const NEVER_RECOGNISED: &str = "its job has no unique, so that it cannot be recognised if it comes again";
 
 /// What a runtime is made of.
 #[derive(Debug)]
@@ -122,6 +127,7 @@ impl Runtime {
             parts.policies,
             controllers,
             view.subscribe(),
+            stop.clone(),
         ));
         let known = site.journal.open_attempts().await?;
         let cleared = watch::Sender::new(BTreeMap::new());
@@ -219,6 +225,9 @@ async fn serve(
     inbox: Inbox,
     stop: CancellationToken,
 ) {
+    // Before the server is asked anything: builds go on without it.
+    resume(&site, known);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
     let kind = match kind {
         Some(kind) => kind,
         None => tokio::select! {
@@ -230,19 +239,32 @@ async fn serve(
     let clearing = clearance::clear(Arc::clone(&site), hosts, cleared.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(clearing));
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());
-    resume(&site, known);
     reconciler.run(inbox, happened, stop).await;
 }
 
 /// Takes up what an earlier life of this daemon had begun.
 fn resume(site: &Arc<Site>, known: Vec<journal::Attempt>) {
     for known in known {
-        let Ok(function) = FunctionName::new(known.intent.key.function.clone()) else { continue };
+        let Ok(function) = FunctionName::new(known.intent.key.function.clone()) else {
+            give_up(site, known.id, "its function is none");
+            continue;
+        };
+        let waits_since = known.ending.as_ref().and(known.times.ended);
+        if waits_since.is_some_and(|ended| ended.elapsed().is_ok_and(|waited| waited > KEPT_UNDELIVERED)) {
+            give_up(site, known.id, NEVER_ASKED_FOR);
+            continue;
+        }
         let outcome = known.ending.as_ref().map(|ending| match ending.terminal.kind {
             TerminalKind::Complete => Outcome::Complete(ending.terminal.payload.clone().into()),
             TerminalKind::Exception => Outcome::Exception(ending.terminal.payload.clone().into()),
             TerminalKind::Fail => Outcome::Fail,
         });
+        // Handles count from one again after a server's restart: without a unique its job cannot be recognised.
+        let disowned = known.intent.key.unique.is_empty();
+        if outcome.is_some() && disowned {
+            give_up(site, known.id, NEVER_RECOGNISED);
+            continue;
+        }
         let offered_as = match function.function() {
             Some(Function::Build(build)) => build.project,
             _ => known.intent.project.short().to_owned(),
@@ -258,25 +280,49 @@ fn resume(site: &Arc<Site>, known: Vec<journal::Attempt>) {
             offered_as,
             worker: known.intent.worker.clone(),
             grabbed_for: known.intent.node.clone(),
-            holds_executor: true,
+            payload: None,
             progress: Progress {
                 journal: Some(known.id),
-                connection: None,
+                disowned,
                 node: Some(node),
+                holds_executor: true,
                 marked: known.intent.marker.is_some(),
                 queue_item: known.queue_item,
                 build: build.map(|build| BuildId { project: known.intent.project.clone(), number: build.number }),
-                started: None,
-                stopping: false,
                 outcome,
+                ..Progress::default()
             },
         });
         if !is_over {
             info!(function = %attempt.function, controller = %attempt.controller, "taking up an attempt of an earlier run");
             let task = build::resume(Arc::clone(site), Arc::clone(&attempt), known);
-            executor::spawn_build(task, &attempt);
+            executor::spawn_build(site, task, &attempt);
         }
     }
+}
+
+/// Gives up outcomes whose jobs the server never handed out again, for ever.
+async fn give_up_undeliverable(site: Arc<Site>) {
+    let mut tick = tokio::time::interval(LOOK_FOR_UNDELIVERABLE);
+    loop {
+        tick.tick().await;
+        for attempt in site.attempts.take_undeliverable() {
+            warn!(function = %attempt.function, controller = %attempt.controller, "gave up a result: {NEVER_ASKED_FOR}");
+            if let Some(id) = attempt.progress.borrow().journal {
+                give_up(&site, id, NEVER_ASKED_FOR);
+            }
+        }
+    }
+}
+
+/// Closes an attempt of which nobody will hear.
+fn give_up(site: &Arc<Site>, id: journal::AttemptId, reason: &'static str) {
+    let site = Arc::clone(site);
+    tokio::spawn(async move {
+        if let Err(error) = site.journal.failed(id, reason).await {
+            warn!(attempt = %id, %error, "failed to journal that an attempt was given up");
+        }
+    });
 }
 
 fn spawn_pollers(

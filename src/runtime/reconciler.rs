@@ -32,6 +32,9 @@ const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
 /// How often the loop looks although nothing happened: for back-offs that run out.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long connections may take to say goodbye: to settle what is under way, and then to close in order.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the daemon is asked to do.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -61,6 +64,8 @@ pub(super) struct Link {
     /// The client id that it was opened with.
     client_id: String,
     pub(super) connected: bool,
+    /// Its lease was revoked, and a grab that was under way may still bring a job.
+    settling: bool,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -154,12 +159,12 @@ impl Reconciler {
                 }
             }
         };
-        let _closed_or_not = tokio::time::timeout(Duration::from_secs(2), all_closed).await;
+        let _closed_or_not = tokio::time::timeout(CLOSING_PATIENCE, all_closed).await;
     }
 
     fn is_drained(&self) -> bool {
         self.mode == Mode::Draining
-            && self.links.values().all(|link| link.state.job.is_none())
+            && self.links.values().all(|link| link.state.job.is_none() && !link.state.leased && !link.settling)
             && self.site.attempts.live().iter().all(|attempt| attempt.progress.borrow().outcome.is_some())
     }
 
@@ -171,13 +176,18 @@ impl Reconciler {
                 if link.connected {
                     warn!(connection = %id, %error, "connection to the gearman server lost; reconnecting");
                 }
-                link.connected = false;
+                (link.connected, link.settling) = (false, false);
             }
-            Happened::JobStarted(function) => link.state.job = Some(function),
+            Happened::JobStarted(function) => (link.state.job, link.settling) = (Some(function), false),
             Happened::JobEnded { leased } => {
-                link.state.job = None;
-                link.state.leased &= leased;
+                (link.state.job, link.settling) = (None, false);
+                if link.state.leased && !leased {
+                    // Said once more, since a grant may have crossed the news: what was said last counts.
+                    link.state.leased = false;
+                    let _closed_meanwhile = link.commands.send(Command::Revoke);
+                }
             }
+            Happened::Settled => link.settling = false,
             Happened::Woken => self.wake_another(id),
             Happened::Closed => {
                 self.links.remove(id);
@@ -344,7 +354,7 @@ impl Reconciler {
             tokio::spawn(executor::run(site, id.clone(), config, received, events));
         }
         let (state, meanings) = (plan::Connection::default(), Arc::default());
-        let link = Link { state, meanings, client_id, connected: false, commands };
+        let link = Link { state, meanings, client_id, connected: false, settling: false, commands };
         self.links.insert(id, link);
     }
 
@@ -370,6 +380,7 @@ impl Reconciler {
     fn lease(&mut self, id: &ConnectionId, leased: bool) {
         let Some(link) = self.links.get_mut(id) else { return };
         link.state.leased = leased;
+        link.settling = !leased;
         let _closed_meanwhile = link.commands.send(if leased { Command::Grant } else { Command::Revoke });
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
 use crate::jenkins;
@@ -38,6 +38,8 @@ pub(super) struct Site {
     pub(super) starts: StartGates,
     pub(super) offline_marks: OfflineMarks,
     pub(super) hand_backs: HandBacks,
+    /// The runtime stops: tasks of builds end where they are.
+    pub(super) stop: CancellationToken,
 }
 
 pub(super) type Controllers = BTreeMap<ControllerName, Arc<Controller>>;
@@ -50,6 +52,7 @@ impl Site {
         policies: Arc<Policies>,
         controllers: Controllers,
         view: watch::Receiver<View>,
+        stop: CancellationToken,
     ) -> Self {
         Self {
             config: Mutex::new(Arc::new(config)),
@@ -62,6 +65,7 @@ impl Site {
             starts: StartGates::default(),
             offline_marks: OfflineMarks::default(),
             hand_backs: HandBacks::default(),
+            stop,
         }
     }
 
@@ -113,13 +117,18 @@ pub(super) struct StartGates {
 impl StartGates {
     /// Waits for the gate of a project; dropping the permit opens it.
     pub(super) async fn enter(&self, controller: &ControllerName, project: &ProjectName) -> OwnedSemaphorePermit {
-        let gate = {
-            let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-            let gate =
-                gates.entry((controller.clone(), project.clone())).or_insert_with(|| Arc::new(Semaphore::new(1)));
-            Arc::clone(gate)
-        };
-        gate.acquire_owned().await.expect("a gate is never closed")
+        self.gate(controller, project).acquire_owned().await.expect("a gate is never closed")
+    }
+
+    /// Takes the gate of a project for a build that has passed it already, in an earlier life of this daemon.
+    pub(super) fn try_enter(&self, controller: &ControllerName, project: &ProjectName) -> Option<OwnedSemaphorePermit> {
+        self.gate(controller, project).try_acquire_owned().ok()
+    }
+
+    fn gate(&self, controller: &ControllerName, project: &ProjectName) -> Arc<Semaphore> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry((controller.clone(), project.clone())).or_insert_with(|| Arc::new(Semaphore::new(1)));
+        Arc::clone(gate)
     }
 }
 
@@ -162,8 +171,15 @@ pub(super) struct HandBacks {
 
 #[derive(Debug, Default)]
 struct HandBackState {
-    jobs: Vec<(AttemptKey, u32)>,
+    jobs: Vec<HandedBack>,
     places: BTreeMap<(ControllerName, NodeName, ProjectName), Place>,
+}
+
+#[derive(Debug)]
+struct HandedBack {
+    key: AttemptKey,
+    times: u32,
+    last: Instant,
 }
 
 #[derive(Debug)]
@@ -172,8 +188,10 @@ struct Place {
     until: Instant,
 }
 
-/// So many jobs are remembered; a job that was handed back comes again soon or never.
+/// So many jobs are remembered, and for so long: a job that was handed back comes again soon or never, and a client may
+/// use its unique for another one.
 const MOST_REMEMBERED: usize = 10_000;
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 impl HandBacks {
     /// Counts a hand-back and withholds the project there for a growing while. Returns whether the job may be handed
@@ -193,20 +211,20 @@ impl HandBacks {
             .and_modify(|place| place.withhold = (place.withhold * 2).min(LONGEST_WITHHOLD))
             .or_insert(Place { withhold: FIRST_WITHHOLD, until: now });
         place.until = now + place.withhold;
-        let times = match state.jobs.iter_mut().find(|(known, _)| known.is_same_job(key)) {
-            Some((_, times)) => {
-                *times += 1;
-                *times
-            }
-            None => {
-                if state.jobs.len() == MOST_REMEMBERED {
-                    state.jobs.remove(0);
-                }
-                state.jobs.push((key.clone(), 1));
-                1
-            }
-        };
+        state.jobs.retain(|job| job.last.elapsed() < REMEMBERED);
+        let position = state.jobs.iter().position(|job| job.key.is_same_job(key));
+        let times = position.map_or(0, |position| state.jobs.remove(position).times) + 1;
+        if state.jobs.len() == MOST_REMEMBERED {
+            state.jobs.remove(0);
+        }
+        state.jobs.push(HandedBack { key: key.clone(), times, last: now });
         times <= MOST_HAND_BACKS
+    }
+
+    /// Forgets a job that ended otherwise.
+    pub(super) fn forget(&self, key: &AttemptKey) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.jobs.retain(|job| !job.key.is_same_job(key));
     }
 
     /// Returns the places where a project's functions are withheld now.
@@ -216,5 +234,57 @@ impl HandBacks {
         // A place keeps its step for a while after it opened again, so that the back-off grows.
         state.places.retain(|_, place| now < place.until + LONGEST_WITHHOLD);
         state.places.iter().filter(|(_, place)| now < place.until).map(|(place, _)| place.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn key(unique: &str) -> AttemptKey {
+        AttemptKey { server: "s".into(), handle: b"H:1".to_vec(), unique: unique.into(), function: "build:lint".into() }
+    }
+
+    fn hand_back(hand_backs: &HandBacks, unique: &str) -> bool {
+        let (controller, node, project) = (ControllerName::new("ci"), NodeName::agent("a"), ProjectName::new("lint"));
+        hand_backs.add(&key(unique), &controller, &node, &project)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_handed_back_three_times_and_no_more() {
+        let hand_backs = HandBacks::default();
+        let may: Vec<bool> = (0..4).map(|_| hand_back(&hand_backs, "u")).collect();
+        assert_eq!(may, [true, true, true, false]);
+        assert!(hand_back(&hand_backs, "another"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hand_backs_are_forgotten_with_the_job_and_with_time() {
+        let hand_backs = HandBacks::default();
+        for _ in 0..3 {
+            hand_back(&hand_backs, "u");
+        }
+        hand_backs.forget(&key("u"));
+        for _ in 0..3 {
+            assert!(hand_back(&hand_backs, "u"));
+        }
+        advance(REMEMBERED).await;
+        assert!(hand_back(&hand_backs, "u"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_withheld_for_twice_as_long_each_time() {
+        let hand_backs = HandBacks::default();
+        let mut withhold = FIRST_WITHHOLD;
+        for _ in 0..3 {
+            hand_back(&hand_backs, "u");
+            advance(withhold - Duration::from_secs(1)).await;
+            assert_eq!(hand_backs.withheld().len(), 1);
+            advance(Duration::from_secs(1)).await;
+            assert!(hand_backs.withheld().is_empty());
+            withhold *= 2;
+        }
     }
 }

@@ -8,5 +8,6 @@
 
 mod builds;
 mod floor_plan;
+mod management;
 mod registration;
 mod support;

@@ -1,10 +1,10 @@
 //! From a queue item to the end of its build, by looking at the pollers' pictures; a build is asked about by itself
-//! only when a picture says that something happened to it.
+//! only when a picture says that something happened to it, or when there are no pictures any more.
+//!
+//! Every wait here has an end: a controller that says nothing of the build for `lost_after` has lost it.
 
-use std::sync::Arc;
-
-use tokio::time::{Duration, Instant, timeout};
-use tracing::warn;
+use tokio::time::{Duration, Instant};
+use tracing::{debug, warn};
 
 use crate::domain::{Build, BuildId, LeftItem, Node, QueueItemId};
 use crate::jenkins::{Cancelled, Picture};
@@ -18,6 +18,9 @@ use super::{Ended, Retry, Scheduled, Task};
 /// never.
 const STARTING_WITHIN: Duration = Duration::from_secs(60);
 
+/// A picture that is older says nothing about now; the build itself is asked about then.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+
 /// How often pictures are looked at when none is published: they are published only when something was answered.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -25,7 +28,7 @@ impl Task<'_> {
     pub(super) async fn follow(&self, mut found: Found, scheduled: &mut Scheduled) -> Ended {
         let id = match (&found.build, found.item) {
             (Some(build), _) => build.clone(),
-            (None, Some(item)) => match self.leave_queue(item).await {
+            (None, Some(item)) => match self.leave_queue(item, found.is_foreign).await {
                 Ok(build) => build,
                 Err(ended) => return ended,
             },
@@ -36,7 +39,7 @@ impl Task<'_> {
         }
         let since = Instant::now();
         self.attempt.update(|progress| progress.build = Some(id.clone()));
-        self.controller.watcher.hurry(crate::jenkins::Part::Nodes);
+        self.current().watcher.hurry(crate::jenkins::Part::Nodes);
         let build = match self.look(&id, since).await {
             Ok(build) => build,
             Err(ended) => return ended,
@@ -55,55 +58,89 @@ impl Task<'_> {
     }
 
     /// Waits until the item has become a build, or cancels it when it takes too long.
-    async fn leave_queue(&self, item: QueueItemId) -> Result<BuildId, Ended> {
-        let _interest = self.controller.watcher.watch_queue();
-        let mut pictures = self.controller.watcher.picture();
+    async fn leave_queue(&self, item: QueueItemId, is_foreign: bool) -> Result<BuildId, Ended> {
+        let mut pictures = self.pictures().of_queue_too();
         let began = Instant::now();
-        let mut left_at = None;
-        let mut cancelled = false;
+        let limit = self.config.start_within;
+        let mut waiting = Waiting::since(began);
         loop {
-            let picture = Arc::clone(&pictures.borrow_and_update());
+            let picture = pictures.latest();
             if let Some(build) = shown_as_build(&picture, item) {
                 return Ok(build);
             }
-            let queued = picture.queue.as_ref().filter(|queue| queue.asked_at >= began);
-            let is_listed = queued.is_none_or(|queue| queue.value.iter().any(|listed| listed.id == item));
-            if !is_listed {
-                match self.controller.client.left_item(item).await {
-                    Ok(LeftItem::Started(build)) => return Ok(build),
-                    Ok(LeftItem::Cancelled) if cancelled => return Err(self.stuck()),
-                    Ok(LeftItem::Cancelled) => {
-                        return Err(Ended::exception("the build was cancelled in the jenkins queue"));
-                    }
-                    Ok(LeftItem::Unknown | LeftItem::Starting) => {
-                        let left_at = *left_at.get_or_insert_with(Instant::now);
-                        if let Some(build) = self.find_by_queue_id(item).await {
-                            return Ok(build);
-                        }
-                        if left_at.elapsed() > STARTING_WITHIN {
-                            return Err(Ended::exception("the build left the jenkins queue and never started"));
-                        }
-                    }
-                    Ok(LeftItem::Queued) => left_at = None,
-                    Err(error) => {
-                        if began.elapsed() > self.config.start_within + self.config.lost_after {
-                            return Err(Ended::exception(format!("lost sight of the queued build: {error}")));
-                        }
+            let queue = picture.queue.as_ref().filter(|queue| queue.asked_at > waiting.looked_at);
+            let is_listed = queue.map(|queue| queue.value.iter().any(|listed| listed.id == item));
+            match (is_listed, queue) {
+                (Some(true), Some(queue)) => {
+                    waiting.heard_at = waiting.heard_at.max(queue.asked_at);
+                    waiting.left_at = None;
+                }
+                (None, _) if waiting.looked_at.elapsed() < STALE_AFTER => {}
+                _ => {
+                    if let Some(build) = self.look_for_left(item, &mut waiting).await? {
+                        return Ok(build);
                     }
                 }
+            }
+            if waiting.left_at.is_none() && began.elapsed() >= limit {
+                self.cancel_stuck(item, is_foreign, &mut waiting).await?;
+            }
+            if waiting.heard_at.elapsed() > self.config.lost_after {
+                let controller = &self.attempt.controller;
+                let text = format!("lost sight of the queued build: controller {controller} does not answer");
+                return Err(Ended::exception(text));
             }
             let waited = began.elapsed();
-            let limit = self.config.start_within;
-            if !cancelled && is_listed && waited >= limit {
-                match self.controller.client.cancel(item).await {
-                    Ok(Cancelled::Yes) => return Err(self.stuck()),
-                    // Too late: it is starting, or has left.
-                    Ok(_) => cancelled = true,
-                    Err(error) => warn!(%item, %error, "failed to cancel a stuck build"),
+            let rest = if waited < limit { (limit - waited).min(LOOK_AGAIN) } else { LOOK_AGAIN };
+            pictures.changed(rest).await;
+        }
+    }
+
+    /// Asks what became of an item that is not listed.
+    async fn look_for_left(&self, item: QueueItemId, waiting: &mut Waiting) -> Result<Option<BuildId>, Ended> {
+        waiting.looked_at = Instant::now();
+        let Ok(left) = self.current().client.left_item(item).await else { return Ok(None) };
+        waiting.heard_at = Instant::now();
+        match left {
+            LeftItem::Started(build) => return Ok(Some(build)),
+            LeftItem::Cancelled if waiting.cancelled_at.is_some() => return Err(self.stuck()),
+            LeftItem::Cancelled => return Err(Ended::exception("the build was cancelled in the jenkins queue")),
+            LeftItem::Queued => waiting.left_at = None,
+            LeftItem::Unknown | LeftItem::Starting => {
+                let left_at = *waiting.left_at.get_or_insert_with(Instant::now);
+                if let Some(build) = self.find_by_queue_id(item).await {
+                    return Ok(Some(build));
+                }
+                if left_at.elapsed() > STARTING_WITHIN.min(self.config.lost_after) {
+                    return Err(Ended::exception("the build left the jenkins queue and never started"));
                 }
             }
-            let rest = if waited < limit { (limit - waited).min(LOOK_AGAIN) } else { LOOK_AGAIN };
-            let _published_or_not = timeout(rest, pictures.changed()).await;
+        }
+        Ok(None)
+    }
+
+    /// Takes a stuck item out of the queue; goes on if it is too late for that, and tries again later, since what was
+    /// handed to an executor can come back.
+    async fn cancel_stuck(&self, item: QueueItemId, is_foreign: bool, waiting: &mut Waiting) -> Result<(), Ended> {
+        if is_foreign {
+            // Somebody else waits for it too.
+            return Err(self.stuck());
+        }
+        if waiting.cancelled_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+            return Ok(());
+        }
+        waiting.cancelled_at = Some(Instant::now());
+        match self.current().client.cancel(item).await {
+            Ok(Cancelled::Yes) => Err(self.stuck()),
+            Ok(Cancelled::NotPermitted) => Err(Ended::exception(
+                "the build had not started in time, and the user lacks the permission Job/Cancel to cancel it",
+            )),
+            // Too late: it is starting, or has left.
+            Ok(Cancelled::TooLate | Cancelled::Unknown) => Ok(()),
+            Err(error) => {
+                warn!(%item, %error, "failed to cancel a stuck build");
+                Ok(())
+            }
         }
     }
 
@@ -119,7 +156,7 @@ impl Task<'_> {
     }
 
     async fn find_by_queue_id(&self, item: QueueItemId) -> Option<BuildId> {
-        let builds = self.controller.client.builds_of(&self.attempt.project, 50).await.ok()?;
+        let builds = self.current().client.builds_of(&self.attempt.project, 50).await.ok()?;
         builds.into_iter().find(|build| build.queue_id == Some(item)).map(|build| build.id)
     }
 
@@ -127,7 +164,7 @@ impl Task<'_> {
     async fn look(&self, id: &BuildId, since: Instant) -> Result<Build, Ended> {
         let mut retry = Retry::default();
         loop {
-            match self.controller.client.build(id).await {
+            match self.current().client.build(id).await {
                 Ok(Some(build)) => return Ok(build),
                 // The number can be known before the build is saved.
                 Ok(None) if since.elapsed() > STARTING_WITHIN => return Err(lost(id, "jenkins no longer knows it")),
@@ -139,48 +176,69 @@ impl Task<'_> {
 
     /// Waits for one picture taken after the build began, so that its real node is known.
     async fn wait_until_shown(&self, build: &Build, since: Instant) {
-        let mut pictures = self.controller.watcher.picture();
-        let seen = pictures.wait_for(|picture| {
+        let mut pictures = self.pictures();
+        let deadline = Instant::now() + LOOK_AGAIN;
+        while Instant::now() < deadline {
+            let picture = pictures.latest();
             let nodes = picture.nodes.as_ref();
-            nodes.is_some_and(|nodes| nodes.asked_at >= since || shows(&nodes.value, &build.id))
-        });
-        let _seen_or_not = timeout(LOOK_AGAIN, seen).await;
+            if nodes.is_some_and(|nodes| nodes.asked_at >= since || shows(&nodes.value, &build.id)) {
+                return;
+            }
+            pictures.changed(deadline - Instant::now()).await;
+        }
     }
 
     async fn run_to_end(&self, id: &BuildId, since: Instant) -> Result<Build, Ended> {
-        let mut pictures = self.controller.watcher.picture();
-        let mut trouble_since = None;
+        let mut pictures = self.pictures();
+        let (mut heard_at, mut looked_at) = (since, since);
         let mut gone_since = None;
-        let mut looked_at = since;
         loop {
-            let picture = Arc::clone(&pictures.borrow_and_update());
-            let newer = picture.nodes.as_ref().filter(|nodes| nodes.asked_at > looked_at);
-            if newer.is_some_and(|nodes| !shows(&nodes.value, id)) {
+            let picture = pictures.latest();
+            let nodes = picture.nodes.as_ref();
+            let newer = nodes.filter(|nodes| nodes.asked_at > looked_at);
+            let is_missing = newer.is_some_and(|nodes| !shows(&nodes.value, id));
+            let is_stale = nodes.is_none_or(|nodes| nodes.asked_at.elapsed() > STALE_AFTER);
+            if is_missing || (is_stale && looked_at.elapsed() > STALE_AFTER) {
                 looked_at = Instant::now();
-                match self.controller.client.build(id).await {
+                match self.current().client.build(id).await {
                     Ok(Some(build)) if !build.in_progress => return Ok(build),
-                    Ok(Some(_)) => (trouble_since, gone_since) = (None, None),
+                    Ok(Some(_)) => (heard_at, gone_since) = (Instant::now(), None),
                     Ok(None) => {
-                        let since = *gone_since.get_or_insert_with(Instant::now);
-                        if since.elapsed() > STARTING_WITHIN {
+                        heard_at = Instant::now();
+                        let gone_since = *gone_since.get_or_insert(heard_at);
+                        if gone_since.elapsed() > STARTING_WITHIN.min(self.config.lost_after) {
                             return Err(lost(id, "it was deleted before its result was read"));
                         }
                     }
-                    Err(_) => {
-                        trouble_since.get_or_insert_with(Instant::now);
-                    }
+                    Err(error) => debug!(build = %id, %error, "failed to read a build"),
                 }
+            } else if let Some(nodes) = newer {
+                heard_at = heard_at.max(nodes.asked_at);
+                gone_since = None;
             }
-            if newer.is_none() && picture.trouble.is_some() {
-                trouble_since.get_or_insert_with(Instant::now);
-            } else if newer.is_some_and(|nodes| shows(&nodes.value, id)) {
-                trouble_since = None;
-            }
-            if trouble_since.is_some_and(|since: Instant| since.elapsed() > self.config.lost_after) {
+            if heard_at.elapsed() > self.config.lost_after {
                 return Err(lost(id, "its controller does not answer"));
             }
-            let _published_or_not = timeout(LOOK_AGAIN, pictures.changed()).await;
+            pictures.changed(LOOK_AGAIN).await;
         }
+    }
+}
+
+/// How the wait for a queue item goes.
+struct Waiting {
+    /// When the controller last said anything of it.
+    heard_at: Instant,
+    /// When the item itself was last asked about.
+    looked_at: Instant,
+    /// Since when it is in the queue no longer, and its build does not show.
+    left_at: Option<Instant>,
+    /// When we last tried to cancel it.
+    cancelled_at: Option<Instant>,
+}
+
+impl Waiting {
+    fn since(began: Instant) -> Self {
+        Self { heard_at: began, looked_at: began, left_at: None, cancelled_at: None }
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod follow;
+mod pictures;
 pub(super) mod request;
 mod start;
 
@@ -15,23 +16,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::classic;
-use crate::classic::report::Report;
-use crate::domain::{Build, BuildId, BuildResult, FunctionName, Node, NodeName, Parameters, Project, ProjectName};
+use crate::classic::report::{Report, WorkerDetails};
+use crate::domain::{
+    Build, BuildId, BuildResult, FunctionName, Node, NodeName, Parameters, Project, ProjectKind, ProjectName,
+};
+use crate::jenkins::Picture;
 use crate::journal::{self, Ending, Terminal, TerminalKind};
 use crate::policy::{self, Generation};
 
-use super::attempts::{Attempt, Outcome, Started};
+use super::NEVER_RECOGNISED;
+use super::attempts::{Attempt, Outcome, Progress, Started};
 use super::config::{Config, OfflineMark, RejectAs};
 use super::site::{Controller, Site};
+use pictures::Pictures;
 use request::Request;
+
+/// How much of a text is passed on; a client that sends a megabyte as a name does not get it back.
+const LONGEST_TEXT: usize = 2000;
+
+/// How often a node is asked to go offline before the client is told the result all the same.
+const MARK_TRIES: u32 = 4;
 
 /// Runs an attempt from its payload to its outcome.
 pub(super) async fn run(site: Arc<Site>, attempt: Arc<Attempt>, payload: Bytes) {
     let Some(task) = Task::new(&site, &attempt) else {
-        attempt.update(|progress| progress.outcome = Some(Outcome::Fail));
+        attempt.conclude(Outcome::Fail);
         return;
     };
     let ended = task.run(&payload).await;
@@ -41,7 +54,12 @@ pub(super) async fn run(site: Arc<Site>, attempt: Arc<Attempt>, payload: Bytes) 
 /// Takes up an attempt of an earlier life of this daemon: follows its build, never starts one.
 pub(super) async fn resume(site: Arc<Site>, attempt: Arc<Attempt>, known: journal::Attempt) {
     let Some(task) = Task::new(&site, &attempt) else {
-        attempt.update(|progress| progress.outcome = Some(Outcome::HandBack));
+        let reason = format!("controller {} is no longer configured", attempt.controller);
+        warn!(function = %attempt.function, %reason, "gave up a build of an earlier run");
+        if let Err(error) = site.journal.failed(known.id, reason).await {
+            warn!(%error, "failed to journal that an attempt was given up");
+        }
+        site.attempts.end(&attempt);
         return;
     };
     let ended = task.resume(&known).await;
@@ -52,6 +70,7 @@ pub(super) async fn resume(site: Arc<Site>, attempt: Arc<Attempt>, known: journa
 struct Task<'a> {
     site: &'a Arc<Site>,
     attempt: &'a Attempt,
+    /// The controller as it was configured when the attempt began; see [`Task::current`].
     controller: Arc<Controller>,
     config: Arc<Config>,
     /// A job keeps the generation that it started with.
@@ -68,7 +87,8 @@ struct Ended {
 
 impl Ended {
     fn exception(reason: impl Into<String>) -> Self {
-        let reason = reason.into();
+        let mut reason = reason.into();
+        reason.truncate(reason.floor_char_boundary(LONGEST_TEXT));
         Self { outcome: Outcome::Exception(Bytes::from(reason.clone())), reason: Some(reason), result: None }
     }
 
@@ -141,9 +161,7 @@ impl<'a> Task<'a> {
     }
 
     async fn resume(&self, known: &journal::Attempt) -> Ended {
-        let mut view = self.site.view.clone();
-        let looked_at = view.wait_for(|view| view.snapshot.controllers.contains_key(&self.attempt.controller));
-        if tokio::time::timeout(self.config.lost_after, looked_at).await.is_err() {
+        if !self.was_looked_at(self.config.lost_after).await {
             let reason = format!("controller {} did not answer after the restart", self.attempt.controller);
             return Ended { outcome: Outcome::Fail, reason: Some(reason), result: None };
         }
@@ -151,14 +169,41 @@ impl<'a> Task<'a> {
             Ok(project) => project,
             Err(reason) => return Ended::exception(reason),
         };
+        self.attempt.update(|progress| progress.holds_executor = project.kind != ProjectKind::Pipeline);
         let mut scheduled =
             Scheduled { project, sent: Parameters::new(), offline_wanted: known.intent.offline_wanted, reserved: None };
-        let Some(found) = self.find_again(known, &scheduled.project).await else {
-            return Ended::hand_back("no build was started before the restart");
+        let found = match self.find_again(known, &scheduled.project).await {
+            Ok(found) => found,
+            Err(ended) => return ended,
         };
         let ended = self.follow(found, &mut scheduled).await;
         self.settle_offline(&scheduled, &ended).await;
         ended
+    }
+
+    /// Waits until the controller's nodes and projects were seen once.
+    async fn was_looked_at(&self, patience: Duration) -> bool {
+        let mut pictures = self.pictures();
+        let deadline = Instant::now() + patience;
+        loop {
+            let picture = pictures.latest();
+            if picture.nodes.is_some() && picture.projects.is_some() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            pictures.changed(deadline - Instant::now()).await;
+        }
+    }
+
+    /// Returns the controller as it is configured now: another configuration brings another client and another poller.
+    fn current(&self) -> Arc<Controller> {
+        self.site.controller(&self.attempt.controller).unwrap_or_else(|| Arc::clone(&self.controller))
+    }
+
+    fn pictures(&self) -> Pictures<'_> {
+        Pictures::new(self)
     }
 
     /// Journals how the attempt ended, and lets its connection know.
@@ -187,11 +232,22 @@ impl<'a> Task<'a> {
                 warn!(%error, "failed to journal the end of a build; its result is still delivered");
             }
         }
-        let is_orphan = self.attempt.progress.borrow().connection.is_none();
-        if outcome == Outcome::HandBack && is_orphan {
-            self.site.attempts.end(self.attempt);
+        let is_hand_back = outcome == Outcome::HandBack;
+        if !is_hand_back {
+            self.site.hand_backs.forget(&self.attempt.key);
         }
-        self.attempt.update(|progress| progress.outcome = Some(outcome));
+        let is_orphan = self.attempt.conclude(outcome);
+        let Progress { disowned, journal, .. } = self.attempt.progress.borrow().clone();
+        if !is_orphan || !(is_hand_back || disowned) {
+            return;
+        }
+        self.site.attempts.end(self.attempt);
+        if let Some(id) = journal.filter(|_| !is_hand_back) {
+            info!(function = %self.attempt.function, "nobody can be told how a build ended: {NEVER_RECOGNISED}");
+            if let Err(error) = self.site.journal.failed(id, NEVER_RECOGNISED).await {
+                warn!(%error, "failed to journal that a result was given up");
+            }
+        }
     }
 
     /// Asks the policies which parameters pass.
@@ -240,6 +296,7 @@ impl<'a> Task<'a> {
         if !as_result {
             return Ended::exception(reason);
         }
+        let reason = reason[..reason.floor_char_boundary(LONGEST_TEXT)].to_owned();
         let report = Report { result: Some(BuildResult::Failure), reason: Some(reason.clone()), ..self.report_base() };
         Ended { outcome: Outcome::Complete(report.to_json().into()), reason: Some(reason), result: None }
     }
@@ -259,7 +316,7 @@ impl<'a> Task<'a> {
         }
         self.attempt.update(|progress| {
             progress.build = Some(build.id.clone());
-            if self.attempt.holds_executor && name.is_some() {
+            if progress.holds_executor && name.is_some() {
                 progress.node = name;
             }
             progress.started = Some(Started { data: report.into(), status });
@@ -315,29 +372,35 @@ impl<'a> Task<'a> {
     }
 
     async fn mark_offline(&self, node: &NodeName, message: &str) -> bool {
-        match self.controller.client.mark_offline(node, message).await {
-            Ok(()) => {
-                info!(controller = %self.attempt.controller, %node, reason = message, "marked node offline");
-                self.site.offline_marks.add(&self.attempt.controller, node);
-                self.controller.watcher.hurry(crate::jenkins::Part::Nodes);
-                true
-            }
-            Err(error) => {
-                warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
-                false
+        let mut retry = Retry::default();
+        for tries in 1.. {
+            // Marking twice does no harm.
+            match self.current().client.mark_offline(node, message).await {
+                Ok(()) => break,
+                Err(error) if tries < MARK_TRIES && (error.is_transient() || error.is_outcome_unknown()) => {
+                    tokio::time::sleep(retry.next()).await;
+                }
+                Err(error) => {
+                    warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
+                    return false;
+                }
             }
         }
+        info!(controller = %self.attempt.controller, %node, reason = message, "marked node offline");
+        self.site.offline_marks.add(&self.attempt.controller, node);
+        self.current().watcher.hurry(crate::jenkins::Part::Nodes);
+        true
     }
 
     async fn clear_offline(&self, node: &NodeName, reason: &str) {
-        match self.controller.client.clear_offline(node, Some(reason)).await {
+        match self.current().client.clear_offline(node, Some(reason)).await {
             Ok(_) => {
                 info!(controller = %self.attempt.controller, %node, "brought node back online");
                 self.site.offline_marks.remove(&self.attempt.controller, node);
-                self.controller.watcher.hurry(crate::jenkins::Part::Nodes);
+                self.current().watcher.hurry(crate::jenkins::Part::Nodes);
             }
             Err(error) => {
-                warn!(controller = %self.attempt.controller, %node, %error, "failed to bring node back online")
+                warn!(controller = %self.attempt.controller, %node, %error, "failed to bring node back online");
             }
         }
     }
@@ -352,9 +415,25 @@ impl<'a> Task<'a> {
             result,
             node_name: node.map(|node| node.name.as_reported().to_owned()),
             node_labels: node.map(|node| node.labels.clone()),
+            details: self.worker_details(node),
             ..self.report_base()
         }
         .to_json()
+    }
+
+    /// What Zuul shows about whoever runs a build; a node's name is the closest to the name of its host.
+    fn worker_details(&self, node: Option<&Node>) -> WorkerDetails {
+        let host = match node.map(|node| &node.name) {
+            Some(NodeName::Agent(name)) => name,
+            Some(NodeName::BuiltIn) | None => &self.controller.host,
+        };
+        WorkerDetails {
+            worker_name: Some(self.attempt.worker.clone()),
+            worker_hostname: Some(host.clone()),
+            worker_program: Some(env!("CARGO_PKG_NAME").to_owned()),
+            worker_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            ..WorkerDetails::default()
+        }
     }
 
     fn report_base(&self) -> Report {
@@ -368,30 +447,34 @@ impl<'a> Task<'a> {
 
     async fn project(&self) -> Result<Project, String> {
         let name: &ProjectName = &self.attempt.project;
-        let known = {
-            let view = self.site.view.borrow();
-            let controller = view.snapshot.controllers.get(&self.attempt.controller);
-            controller.and_then(|controller| controller.project(name).cloned())
-        };
+        let picture = self.picture();
+        let known = picture.projects.as_ref().and_then(|projects| {
+            let mut projects = projects.value.iter();
+            projects.find(|project| project.name == *name).cloned()
+        });
         let Some(mut project) = known else {
             return Err(format!("project {name} no longer exists on controller {}", self.attempt.controller));
         };
         if project.parameters.is_none() {
-            let fetched = self.controller.client.parameters_of(name).await;
+            let fetched = self.current().client.parameters_of(name).await;
             project.parameters =
                 Some(fetched.map_err(|error| format!("failed to read the parameters of {name}: {error}"))?);
         }
         Ok(project)
     }
 
+    fn picture(&self) -> Arc<Picture> {
+        self.current().watcher.picture().borrow().clone()
+    }
+
     fn node(&self, name: &NodeName) -> Option<Node> {
-        let picture = self.controller.watcher.picture().borrow().clone();
+        let picture = self.picture();
         picture.nodes.as_ref()?.value.iter().find(|node| node.name == *name).cloned()
     }
 
     /// Returns the node on which a build shows, or on which it says that it ran.
     fn node_of(&self, build: &Build) -> Option<Node> {
-        let picture = self.controller.watcher.picture().borrow().clone();
+        let picture = self.picture();
         let nodes = &picture.nodes.as_ref()?.value;
         let shows = |node: &&Node| {
             node.executors.iter().any(|executor| executor.build.as_ref().is_some_and(|shown| shown.id == build.id))
@@ -404,16 +487,14 @@ impl<'a> Task<'a> {
     }
 
     fn self_label(&self) -> &'static str {
-        let view = self.site.view.borrow();
-        view.snapshot.controllers.get(&self.attempt.controller).map_or("built-in", |controller| controller.self_label())
+        let picture = self.picture();
+        classic::matching::self_label(picture.nodes.iter().flat_map(|nodes| nodes.value.iter()))
     }
 
     fn duration_of(&self, build: Option<&BuildId>) -> Duration {
-        let view = self.site.view.borrow();
-        let started = view.snapshot.controllers.get(&self.attempt.controller).and_then(|controller| {
-            let mut shown = controller.nodes.iter().flat_map(Node::builds);
-            shown.find(|shown| Some(&shown.id) == build)?.started_ms
-        });
+        let picture = self.picture();
+        let mut shown = picture.nodes.iter().flat_map(|nodes| nodes.value.iter()).flat_map(Node::builds);
+        let started = shown.find(|shown| Some(&shown.id) == build).and_then(|shown| shown.started_ms);
         started.map_or(Duration::ZERO, |started| Duration::from_millis(now_ms().saturating_sub(started)))
     }
 }

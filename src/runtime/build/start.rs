@@ -1,11 +1,11 @@
 //! From a filtered request to a queue item: intent, POST, and what to do when the answer is lost.
 
-use tokio::time::{Instant, sleep, timeout_at};
-use tracing::{info, warn};
+use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tracing::warn;
 
 use crate::domain::{BuildId, Parameters, Project, QueueItemId};
 use crate::jenkins::{self, Part, Trigger};
-use crate::journal::{self, Marker};
+use crate::journal::{self, AttemptId, Marker};
 
 use super::request::Request;
 use super::{Ended, Retry, Task};
@@ -14,6 +14,8 @@ use super::{Ended, Retry, Task};
 pub(super) struct Found {
     pub(super) item: Option<QueueItemId>,
     pub(super) build: Option<BuildId>,
+    /// Somebody else had queued an equal build, and Jenkins merged ours with it: it is not ours to cancel.
+    pub(super) is_foreign: bool,
     /// Held while no other build of the project may be started.
     pub(super) gate: Option<Gate>,
 }
@@ -37,6 +39,15 @@ const BUILDS_LOOKED_AT: usize = 100;
 /// How often a lost answer is looked up before it counts as never arrived. Each look asks the controller afresh.
 const LOOKS: u32 = 3;
 
+/// A controller that was too slow to answer may act on the request for so long afterwards.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// So often a controller may answer that it failed, and have started nothing, before its word is taken for it.
+const FAILURES: u32 = 3;
+
+/// For so long the job that had the same unique before may be on its way out of the journal.
+const CLOSING: Duration = Duration::from_secs(2);
+
 impl Task<'_> {
     pub(super) async fn start(
         &self,
@@ -58,23 +69,42 @@ impl Task<'_> {
             None
         };
         let since_ms = super::now_ms();
-        let id = self.site.journal.intend(intent).await.map_err(|error| {
+        let id = self.intend(intent).await.map_err(|error| {
             NotStarted::Nothing(Ended::hand_back(format!(
                 "failed to journal the intent, so nothing was started: {error}"
             )))
         })?;
         self.attempt.update(|progress| progress.journal = Some(id));
-        let (item, build) = self.post(project, request, parameters, deadline, since_ms).await?;
-        if let Some(item) = item {
+        let mut found = self.post(project, request, parameters, deadline, since_ms).await?;
+        found.gate = gate;
+        if let Some(item) = found.item {
             self.site
                 .journal
                 .queued(id, item)
                 .await
                 .unwrap_or_else(|error| warn!(%error, "failed to journal a queue item"));
         }
-        self.attempt.update(|progress| progress.queue_item = item);
-        self.controller.watcher.hurry(Part::Queue);
-        Ok(Found { item, build, gate })
+        self.attempt.update(|progress| progress.queue_item = found.item);
+        self.current().watcher.hurry(Part::Queue);
+        Ok(found)
+    }
+
+    /// Journals the intent. An open attempt of an equal job is not this one, or its connection would have adopted it:
+    /// it is on its way out, or nobody can tell its client any more.
+    async fn intend(&self, intent: journal::Intent) -> Result<AttemptId, journal::Error> {
+        let deadline = Instant::now() + CLOSING;
+        loop {
+            let open = match self.site.journal.intend(intent.clone()).await {
+                Err(journal::Error::AlreadyOpen { id }) => id,
+                answer => return answer,
+            };
+            if intent.key.unique.is_empty() || Instant::now() >= deadline {
+                warn!(attempt = %open, function = %intent.key.function, "gave up an attempt whose handle means another job now");
+                self.site.attempts.replaced(open);
+                self.site.journal.failed(open, "its handle means another job now").await?;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn post(
@@ -84,15 +114,19 @@ impl Task<'_> {
         parameters: &Parameters,
         deadline: Instant,
         since_ms: u64,
-    ) -> Result<(Option<QueueItemId>, Option<BuildId>), NotStarted> {
+    ) -> Result<Found, NotStarted> {
         let parameterised = project.parameters.as_ref().is_some_and(|declared| !declared.is_empty());
         let mut retry = Retry::default();
+        let mut failures = 0;
         loop {
-            let error = match self.controller.client.start(&project.name, parameterised, parameters).await {
-                Ok(Trigger::Queued(item)) => return Ok((Some(item), None)),
+            let error = match self.current().client.start(&project.name, parameterised, parameters).await {
+                Ok(Trigger::Queued(item)) => return Ok(Found::queued(item)),
                 Ok(Trigger::MergedInto(item)) => {
-                    info!(project = %project.name, %item, "jenkins merged the build with one that was queued already");
-                    return Ok((Some(item), None));
+                    warn!(
+                        project = %project.name, %item,
+                        "jenkins merged the build with an equal one that somebody else had queued; the job shares it"
+                    );
+                    return Ok(Found { is_foreign: true, ..Found::queued(item) });
                 }
                 Ok(Trigger::Refused) => {
                     return Err(NotStarted::Scheduled(Ended::exception("something inside jenkins vetoed the build")));
@@ -103,13 +137,15 @@ impl Task<'_> {
                 warn!(project = %project.name, %error, "answer to a build trigger was lost; looking the build up");
                 let Some(marker) = &request.marker else {
                     let reason = format!(
-                        "the answer of jenkins was lost, and {} declares no marker to look the build up by: {error}",
+                        "jenkins may have started {} or not, and the project declares no marker to look the build up by: {error}",
                         project.name
                     );
                     return Err(NotStarted::Scheduled(Ended::exception(reason)));
                 };
-                match self.look_up(project, marker, since_ms, deadline).await {
-                    LookUp::Found(item, build) => return Ok((item, build)),
+                let at_least = if is_slowness(&error) { SLOW } else { Duration::ZERO };
+                match self.look_up(project, marker, since_ms, at_least).await {
+                    LookUp::Found(item, build) => return Ok(Found { item, build, is_foreign: false, gate: None }),
+                    LookUp::Absent if matches!(error, jenkins::Error::UnexpectedStatus { .. }) => failures += 1,
                     LookUp::Absent => {}
                     LookUp::Unanswered => {
                         let reason = format!(
@@ -119,7 +155,8 @@ impl Task<'_> {
                         return Err(NotStarted::Scheduled(Ended::exception(reason)));
                     }
                 }
-            } else if !error.is_transient() {
+            }
+            if failures == FAILURES || !(error.is_transient() || error.is_outcome_unknown()) {
                 return Err(NotStarted::Scheduled(Ended::exception(format!(
                     "jenkins did not start {}: {error}",
                     project.name
@@ -135,17 +172,19 @@ impl Task<'_> {
     }
 
     /// Looks a build up by its marker, among queue items and builds that are newer than the intent.
-    async fn look_up(&self, project: &Project, marker: &Marker, since_ms: u64, deadline: Instant) -> LookUp {
-        let deadline = deadline.max(Instant::now() + self.config.lost_after);
+    /// What it does not find within `at_least` is not there.
+    async fn look_up(&self, project: &Project, marker: &Marker, since_ms: u64, at_least: Duration) -> LookUp {
+        let began = Instant::now();
+        let patience = self.config.lost_after.max(at_least);
         let mut answered = 0;
         let mut retry = Retry::default();
-        while Instant::now() < deadline {
+        while began.elapsed() <= patience {
             match self.marked(project, marker, since_ms).await {
                 Ok(Some(found)) => return found,
                 Ok(None) => answered += 1,
                 Err(error) => warn!(project = %project.name, %error, "failed to look a build up"),
             }
-            if answered == LOOKS {
+            if answered >= LOOKS && began.elapsed() >= at_least {
                 return LookUp::Absent;
             }
             sleep(retry.next()).await;
@@ -162,32 +201,66 @@ impl Task<'_> {
     ) -> Result<Option<LookUp>, jenkins::Error> {
         let is_newer = |at_ms: u64| at_ms + CLOCK_SKEW_MS >= since_ms;
         let carries = |parameters: &Parameters| parameters.get(&marker.name) == Some(&marker.value);
-        let queue = self.controller.client.queue().await?.value;
+        let client = &self.current().client;
+        let queue = client.queue().await?.value;
         let item = queue.iter().find(|item| {
             item.project.as_ref() == Some(&project.name) && is_newer(item.since_ms) && carries(&item.parameters)
         });
         if let Some(item) = item {
             return Ok(Some(LookUp::Found(Some(item.id), None)));
         }
-        let builds = self.controller.client.builds_of(&project.name, BUILDS_LOOKED_AT).await?;
+        let builds = client.builds_of(&project.name, BUILDS_LOOKED_AT).await?;
         let build = builds.into_iter().find(|build| is_newer(build.started_ms) && carries(&build.parameters));
         Ok(build.map(|build| LookUp::Found(build.queue_id, Some(build.id))))
     }
 
     /// Finds the build of an attempt that an earlier life of this daemon journaled.
-    pub(super) async fn find_again(&self, known: &journal::Attempt, project: &Project) -> Option<Found> {
+    ///
+    /// An attempt that was only intended may have reached Jenkins or not: the marker tells, and without one nobody can.
+    pub(super) async fn find_again(&self, known: &journal::Attempt, project: &Project) -> Result<Found, Ended> {
         let build = known.build.as_ref().map(|build| BuildId { project: project.name.clone(), number: build.number });
+        let gate = self.gate_again(known, project);
         if known.queue_item.is_some() || build.is_some() {
-            return Some(Found { item: known.queue_item, build, gate: None });
+            return Ok(Found { item: known.queue_item, build, is_foreign: false, gate });
         }
-        let marker = known.intent.marker.as_ref()?;
-        let deadline = Instant::now() + self.config.lost_after;
+        let Some(marker) = &known.intent.marker else {
+            let reason = format!(
+                "layshaft was restarted while it started {}, and the project declares no marker to look the build up by",
+                project.name
+            );
+            return Err(Ended::exception(reason));
+        };
         let since = known.times.intended.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        match self.look_up(project, marker, since_ms, deadline).await {
-            LookUp::Found(item, build) => Some(Found { item, build, gate: None }),
-            LookUp::Absent | LookUp::Unanswered => None,
+        match self.look_up(project, marker, since_ms, Duration::ZERO).await {
+            LookUp::Found(item, build) => Ok(Found { item, build, is_foreign: false, gate }),
+            LookUp::Absent => Err(Ended::hand_back("no build was started before the restart")),
+            LookUp::Unanswered => Err(Ended::exception(format!(
+                "controller {} did not answer after the restart, and may have started the build or not",
+                self.attempt.controller
+            ))),
         }
+    }
+
+    /// Takes the gate that the build had passed, so that no equal one is queued beside it.
+    fn gate_again(&self, known: &journal::Attempt, project: &Project) -> Option<Gate> {
+        let needs_gate = known.intent.marker.is_none() || !project.concurrent;
+        let permit = needs_gate.then(|| self.site.starts.try_enter(&self.attempt.controller, &project.name))??;
+        Some(Gate { _permit: permit, until_ended: !project.concurrent })
+    }
+}
+
+impl Found {
+    fn queued(item: QueueItemId) -> Self {
+        Self { item: Some(item), build: None, is_foreign: false, gate: None }
+    }
+}
+
+fn is_slowness(error: &jenkins::Error) -> bool {
+    match error {
+        jenkins::Error::TimedOut => true,
+        jenkins::Error::UnexpectedStatus { status, .. } => matches!(status, 408 | 502 | 504),
+        _ => false,
     }
 }
 

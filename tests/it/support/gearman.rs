@@ -99,6 +99,12 @@ impl GearmanServer {
         status.iter().find(|status| status.function == function).map_or(0, |status| status.workers)
     }
 
+    /// Returns how many jobs of a function wait.
+    pub(crate) async fn waiting_jobs_of(&self, function: &str) -> u64 {
+        let status = self.status().await;
+        status.iter().find(|status| status.function == function).map_or(0, |status| status.queued)
+    }
+
     pub(crate) async fn client(&self) -> Client {
         let client = Client::connect(&self.address, client::Config::default()).await.unwrap();
         if self.kind != Kind::Geard {
@@ -169,6 +175,15 @@ pub(crate) fn completion(updates: &[Update]) -> serde_json::Value {
     match updates.last() {
         Some(Update::Complete(data)) => serde_json::from_slice(data).unwrap(),
         other => panic!("the job was not completed: {other:?}"),
+    }
+}
+
+/// Returns the text of the exception that ended a job.
+#[track_caller]
+pub(crate) fn exception(updates: &[Update]) -> String {
+    match updates.last() {
+        Some(Update::Exception(text)) => String::from_utf8_lossy(text).into_owned(),
+        other => panic!("the job did not end in an exception: {other:?}"),
     }
 }
 

@@ -1,15 +1,17 @@
 //! Servers, controllers and a runtime for one test, and ways to wait for what shall come true.
 
 mod gearman;
+mod proxy;
 mod recorder;
 mod site;
 
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use gearman::{GearmanServer, Kind, completion};
+pub(crate) use gearman::{GearmanServer, Kind, completion, exception};
+pub(crate) use proxy::Proxy;
 pub(crate) use recorder::Recorder;
-pub(crate) use site::{Site, SiteBuilder, fleet, marked, project};
+pub(crate) use site::{Site, SiteBuilder, fleet, marked, project, stuck};
 
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);

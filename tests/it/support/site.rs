@@ -18,7 +18,7 @@ use layshaft::simulator::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{GearmanServer, PATIENCE, Recorder, eventually};
+use super::{GearmanServer, PATIENCE, Proxy, Recorder, eventually};
 
 const USER: &str = "layshaft";
 const TOKEN: &str = "0123456789abcdef";
@@ -35,6 +35,8 @@ pub(crate) struct SiteBuilder {
     pub(crate) policies: Vec<(String, Vec<u8>)>,
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
     pub(crate) serve: bool,
+    start_latency: Duration,
+    gearman: Option<String>,
 }
 
 /// A running site.
@@ -48,6 +50,8 @@ pub(crate) struct Site {
     config: runtime::Config,
     slots: BTreeMap<String, policy::SlotGuard>,
     serve: bool,
+    /// The address under which the runtime knows the server.
+    gearman: String,
     stop: CancellationToken,
 }
 
@@ -62,7 +66,26 @@ impl SiteBuilder {
             policies: Vec::new(),
             slots: BTreeMap::new(),
             serve: true,
+            start_latency: Duration::ZERO,
+            gearman: None,
         }
+    }
+
+    /// Lets the runtime reach the Gearman server through a proxy; clients go straight to it.
+    pub(crate) fn through(mut self, proxy: &Proxy) -> Self {
+        self.gearman = Some(proxy.address.clone());
+        self
+    }
+
+    /// Sets how long a build is pending between the queue and its start.
+    pub(crate) fn start_latency(mut self, latency: Duration) -> Self {
+        self.start_latency = latency;
+        self
+    }
+
+    pub(crate) fn config(mut self, change: impl FnOnce(&mut runtime::Config)) -> Self {
+        change(&mut self.config);
+        self
     }
 
     /// Adds a controller.
@@ -124,7 +147,7 @@ impl SiteBuilder {
         }
         let mut controllers = BTreeMap::new();
         for (name, fleet) in self.fleets {
-            let mut options = Options::new(USER, TOKEN, fleet);
+            let mut options = Options { start_latency: self.start_latency, ..Options::new(USER, TOKEN, fleet) };
             options.version = self.versions.get(&name).copied().unwrap_or_default();
             controllers.insert(name, Simulator::start(options).await.unwrap());
         }
@@ -132,7 +155,10 @@ impl SiteBuilder {
             true => Some(Recorder::start(server.address.clone()).await),
             false => None,
         };
+        let beside = recorder.as_ref().map_or(&server.address, |recorder| &recorder.address);
+        let gearman = self.gearman.unwrap_or_else(|| beside.clone());
         Site {
+            gearman,
             server,
             controllers,
             hosts: self.hosts,
@@ -156,6 +182,11 @@ impl Site {
         self.recorder.as_ref().expect("the site was built with `recorded`")
     }
 
+    /// Returns a client of a controller, as somebody else would use one.
+    pub(crate) fn jenkins(&self, name: &str) -> jenkins::Client {
+        self.parts_of(name, self.controller(name)).client
+    }
+
     pub(crate) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().unwrap()
     }
@@ -174,10 +205,9 @@ impl Site {
         };
         let policies = Arc::new(Policies::open(policies).unwrap());
         tokio::spawn(Arc::clone(&policies).watch(self.stop.clone()));
-        let address = self.recorder.as_ref().map_or(&self.server.address, |recorder| &recorder.address).clone();
         let parts = Parts {
             config: self.config.clone(),
-            worker: worker::Config::new(address, ""),
+            worker: worker::Config::new(self.gearman.clone(), ""),
             server_kind: None,
             journal: Journal::open(self.folder.path().join("journal.sqlite")).unwrap(),
             policies,
@@ -229,6 +259,12 @@ impl Site {
             client: jenkins::Client::new(&jenkins, credentials).unwrap(),
             jenkins,
         }
+    }
+
+    /// Waits until nothing of ours is under way.
+    pub(crate) async fn idle(&self) {
+        eventually("nothing is left under way", || async { self.runtime().status().await.unwrap().builds.is_empty() })
+            .await;
     }
 
     /// Stops the runtime as a crash would, as far as builds can tell: nothing is drained.
@@ -328,4 +364,11 @@ pub(crate) fn marked(name: &str, label: Option<&str>) -> ProjectSpec {
         parameters: vec![ParameterSpec::new("UUID", ParameterKind::String, "")],
         ..project(name, label)
     }
+}
+
+/// Returns a project whose builds stay in the queue for as long as their `delay` says.
+pub(crate) fn stuck(name: &str) -> ProjectSpec {
+    let mut project = marked(name, None);
+    project.parameters.push(ParameterSpec::new("delay", ParameterKind::String, ""));
+    project
 }

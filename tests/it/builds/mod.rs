@@ -1,0 +1,9 @@
+//! Jobs that become builds: what is started, what the client hears, what becomes of the node.
+
+mod loss;
+mod offline;
+mod parameters;
+mod refusals;
+mod reports;
+mod restarts;
+mod starting;

@@ -1,0 +1,115 @@
+//! Restarts of the daemon in mid-build: no build is started twice, and none is forgotten.
+
+use layshaft::domain::BuildResult;
+use layshaft::gearman::client::Update;
+
+use crate::support::{
+    GearmanServer, Kind, SiteBuilder, completion, eventually, fleet, marked, on_both_servers, project, stuck,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f49_f56_a_running_build_is_adopted_after_a_restart() {
+    let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None)]);
+    let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
+    let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+    let started = job.started().await;
+    site.stop_runtime().await;
+    site.start_runtime().await;
+    assert_eq!(job.started().await, started);
+    site.controller("ci").finish("lint", 1, BuildResult::Success);
+    assert_eq!(completion(&job.finish().await)["number"], 1);
+    assert_eq!(site.controller("ci").builds().len(), 1);
+    site.idle().await;
+    let recent = site.runtime().journal().recent(10).await.unwrap();
+    assert_eq!(recent.iter().map(|record| record.state.as_str()).collect::<Vec<_>>(), ["delivered"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f56_a_result_that_came_while_the_daemon_was_away_is_delivered() {
+    let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None)]);
+    let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
+    let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+    job.started().await;
+    site.stop_runtime().await;
+    site.controller("ci").finish("lint", 1, BuildResult::Unstable);
+    site.start_runtime().await;
+    assert_eq!(completion(&job.finish().await)["result"], "UNSTABLE");
+    assert_eq!(site.controller("ci").builds().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f56_a_build_that_is_still_queued_is_adopted_after_a_restart() {
+    let fleet = fleet(&[("a", 1, &[])], vec![stuck("slow")]);
+    let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
+    let job = site.server.submit("build:slow", "u-1", r#"{"delay":"3sec"}"#).await;
+    eventually("the build is queued", || async {
+        let status = site.runtime().status().await.unwrap();
+        status.builds.iter().any(|build| build.queue_item.is_some())
+    })
+    .await;
+    site.stop_runtime().await;
+    site.start_runtime().await;
+    assert_eq!(completion(&job.finish().await)["number"], 1);
+    assert_eq!(site.controller("ci").builds().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f56_a_job_without_a_unique_is_built_anew_after_a_restart_and_blocks_nothing() {
+    let fleet = fleet(&[("a", 2, &[])], vec![project("lint", None), marked("quick", None)]);
+    let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
+    let mut job = site.server.submit("build:lint", "", "{}").await;
+    job.started().await;
+    site.stop_runtime().await;
+    site.start_runtime().await;
+    assert_eq!(job.started().await["number"], 2, "a handle says too little to be sure");
+    let ci = site.controller("ci");
+    ci.finish("lint", 2, BuildResult::Success);
+    assert_eq!(completion(&job.finish().await)["number"], 2);
+    ci.finish("lint", 1, BuildResult::Success);
+    site.idle().await;
+    let recent = site.runtime().journal().recent(10).await.unwrap();
+    assert_eq!(recent.iter().map(|record| record.state.as_str()).collect::<Vec<_>>(), ["delivered", "failed"]);
+}
+
+on_both_servers! {
+    async fn f53_the_same_unique_right_after_its_end_is_a_new_job(server) {
+        let site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &[])], vec![marked("lint", None)])).start(server).await;
+        for number in 1..=5 {
+            assert_eq!(completion(&site.server.run("build:lint", "always", "{}").await)["number"], number);
+        }
+        site.idle().await;
+    }
+
+    async fn a_drain_takes_nothing_new_finishes_what_runs_and_delivers_it(server) {
+        let site = SiteBuilder::new().controller("ci", fleet(&[("a", 2, &[])], vec![project("lint", None)])).start(server).await;
+        let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+        job.started().await;
+        site.runtime().drain().unwrap();
+        eventually("it drains", || async { !site.runtime().status().await.unwrap().not_ready.is_empty() }).await;
+        let _waits = site.server.submit("build:lint", "u-2", "{}").await;
+        // Management goes on.
+        let text = crate::support::exception(&site.server.run("stop:ci", "", r#"{"name":"lint","number":"7"}"#).await);
+        assert_eq!(text, "Cannot find build lint: 7");
+        let ci = site.controller("ci");
+        ci.finish("lint", 1, BuildResult::Success);
+        assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
+        crate::support::within("the end of the drain", site.runtime().stopped()).await;
+        assert_eq!(ci.builds().len(), 1);
+        assert_eq!(site.server.waiting_jobs_of("build:lint").await, 1, "the second job waits, and has not failed");
+        let recent = site.runtime().journal().recent(10).await.unwrap();
+        assert_eq!(recent.iter().map(|record| record.state.as_str()).collect::<Vec<_>>(), ["delivered"]);
+    }
+
+    async fn stops_between_jobs_cost_no_job(server) {
+        let mut site = SiteBuilder::new().controller("ci", fleet(&[("a", 4, &[])], vec![marked("lint", None)])).start(server).await;
+        for round in 0..5 {
+            assert!(matches!(site.server.run("build:lint", &format!("a-{round}"), "{}").await.last(), Some(Update::Complete(_))));
+            site.stop_runtime().await;
+            // Comes while nobody is there.
+            let job = site.server.submit("build:lint", &format!("b-{round}"), "{}").await;
+            site.start_runtime().await;
+            assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
+        }
+        assert_eq!(site.controller("ci").builds().len(), 10);
+    }
+}

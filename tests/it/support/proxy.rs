@@ -1,0 +1,100 @@
+//! A TCP proxy before a Gearman server that can be cut, refuse connections, and change what workers are told.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Passes bytes on until it is told otherwise; it ends when this is dropped.
+pub(crate) struct Proxy {
+    pub(crate) address: String,
+    state: Arc<Mutex<State>>,
+    _stop: DropGuard,
+}
+
+#[derive(Default)]
+struct State {
+    /// Ends the connections that are there.
+    cut: CancellationToken,
+    is_refusing: bool,
+    rewrite: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(Mutex::new(State::default()));
+        let stop = CancellationToken::new();
+        let accepting = accept(listener, upstream.to_owned(), Arc::clone(&state));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
+        Self { address, state, _stop: stop.drop_guard() }
+    }
+
+    /// Cuts every connection at once, without a word. New ones are taken.
+    pub(crate) fn cut(&self) {
+        let mut state = self.state.lock().unwrap();
+        std::mem::take(&mut state.cut).cancel();
+    }
+
+    /// Closes new connections as soon as they come, or no longer.
+    pub(crate) fn refuse(&self, is_refusing: bool) {
+        self.state.lock().unwrap().is_refusing = is_refusing;
+    }
+
+    /// Replaces a text by one of the same length in what the server says.
+    pub(crate) fn rewrite_to_workers(&self, from: &str, to: &str) {
+        assert_eq!(from.len(), to.len());
+        self.state.lock().unwrap().rewrite = Some((from.into(), to.into()));
+    }
+}
+
+async fn accept(listener: TcpListener, upstream: String, state: Arc<Mutex<State>>) {
+    while let Ok((worker, _)) = listener.accept().await {
+        let (cut, is_refusing) = {
+            let state = state.lock().unwrap();
+            (state.cut.clone(), state.is_refusing)
+        };
+        if is_refusing {
+            continue;
+        }
+        let Ok(server) = TcpStream::connect(&upstream).await else { continue };
+        server.set_nodelay(true).unwrap();
+        worker.set_nodelay(true).unwrap();
+        tokio::spawn(cut.run_until_cancelled_owned(pass(worker, server, Arc::clone(&state))));
+    }
+}
+
+async fn pass(worker: TcpStream, server: TcpStream, state: Arc<Mutex<State>>) {
+    let (mut from_worker, mut to_worker) = worker.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let upwards = async {
+        let _ended = tokio::io::copy(&mut from_worker, &mut to_server).await;
+        let _closed = to_server.shutdown().await;
+    };
+    let downwards = async {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_server.read(&mut bytes).await {
+            let rewrite = state.lock().unwrap().rewrite.clone();
+            if let Some((from, to)) = rewrite {
+                replace(&mut bytes[..read], &from, &to);
+            }
+            if to_worker.write_all(&bytes[..read]).await.is_err() {
+                break;
+            }
+        }
+        let _closed = to_worker.shutdown().await;
+    };
+    tokio::join!(upwards, downwards);
+}
+
+/// Good enough for packets that arrive in one piece, as those of the tests do.
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from) {
+        at += found;
+        bytes[at..at + from.len()].copy_from_slice(to);
+        at += from.len();
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check_config, completions, describe, mode, policy, run, server, status, stop, submit};
+use super::{check_config, completions, demo, describe, mode, policy, run, server, status, stop, submit};
 use crate::web;
 
 /// Lets any idle executor of any Jenkins controller serve one shared Gearman job queue.
@@ -23,6 +23,8 @@ pub struct Arguments {
 pub(super) enum Command {
     /// Run the daemon that a configuration describes.
     Run(run::Run),
+    /// Show the main job working, on servers and controllers of its own.
+    Demo(demo::Demo),
     /// Run a Gearman server, for trials and for sites too small for gearmand.
     Server(server::Server),
     /// Submit a job, and wait for its build.

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST: u32 = 8;
 
 #[derive(Debug, clap::Args)]
-pub struct Demo {
+pub(super) struct Demo {
     /// How many builds are submitted
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(9..=2000))]
     builds: u32,
@@ -36,7 +36,8 @@ impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<Exit> {
         let story = Story { quiet: self.json };
         let board = tokio::time::timeout(PATIENCE * 2, story.tell(self.builds)).await;
-        let board = board.context("the demo hung; please report this with the output of `layshaft --log debug demo`")??;
+        let board =
+            board.context("the demo hung; please report this with the output of `layshaft --log debug demo`")??;
         if self.json {
             say_json(&board)?;
         } else {
@@ -81,7 +82,10 @@ impl Story {
 
         self.line("While they run, a policy is replaced: folder names with dots instead of slashes.")?;
         let generation = site.replace_naming_policy(PATIENCE).await?;
-        self.line(&format!("  generation {generation} is live; {} builds are under way.", site.builds_under_way().await?))?;
+        self.line(&format!(
+            "  generation {generation} is live; {} builds are under way.",
+            site.builds_under_way().await?
+        ))?;
         board.submit(&site, builds - FIRST).await?;
 
         self.line("A broken policy is dropped into the folder.")?;

@@ -6,6 +6,7 @@
 mod arguments;
 mod check_config;
 mod completions;
+mod demo;
 mod describe;
 mod exit;
 mod log;
@@ -37,13 +38,18 @@ use arguments::Command;
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { log, command } = arguments;
     let log = log.as_deref();
-    if !matches!(command, Command::Run(_) | Command::Server(_)) {
-        log::start(log, "warn", crate::config::LogFormat::Auto)?;
+    match command {
+        // They say when, and in which format.
+        Command::Run(_) | Command::Server(_) => {}
+        // What would be warned about is what it shows.
+        Command::Demo(_) => log::start(log, "off", crate::config::LogFormat::Auto)?,
+        _ => log::start(log, "warn", crate::config::LogFormat::Auto)?,
     }
     match command {
         Command::Completions(completions) => completions.run(),
         Command::CheckConfig(check) => check.run(),
         Command::Policy(policy::Policy { action: policy::Action::Check(check) }) => check.run(),
+        Command::Demo(demo) => in_tokio(demo.run()),
         Command::Run(run) => in_tokio(run.run(log)),
         Command::Server(server) => in_tokio(server.run(log)),
         Command::Submit(submit) => in_tokio(submit.run()),

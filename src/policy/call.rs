@@ -20,11 +20,11 @@ use super::verdict::{EndAnswer, Explained, MatchingAnswer, NamingAnswer, Paramet
 pub enum CallError {
     #[error("it trapped: {0}")]
     Trap(String),
-    #[error("it ran out of fuel (policy.limits.fuel)")]
+    #[error("it ran out of fuel (policies.limits.fuel)")]
     Fuel,
-    #[error("it passed its deadline (policy.limits.deadline)")]
+    #[error("it passed its deadline (policies.limits.deadline)")]
     Deadline,
-    #[error("it ran out of memory (policy.limits.memory)")]
+    #[error("it ran out of memory (policies.limits.memory)")]
     Memory,
     #[error("its answer is invalid: {0}")]
     Invalid(String),

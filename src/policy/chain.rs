@@ -32,7 +32,7 @@ impl Voice {
     }
 
     fn how_to_grant(&self, grant: Grant) -> String {
-        format!("add grants = [\"{}\"] to policy.slots.{}", grant.as_str(), self.policy)
+        format!("add grants = [\"{}\"] to policies.slots.{}", grant.as_str(), self.policy)
     }
 }
 

@@ -110,7 +110,7 @@ fn a_match_names_the_atoms_that_hold_and_a_clamp_says_how_to_grant() {
     assert_eq!(found.atoms, set(&["gpu", "linux"]));
     let found = matching(false, Some(&both), set(&["linux"]), &[says(&plain, gpu())]).unwrap();
     assert_eq!(found.atoms, set(&["linux"]));
-    assert!(found.clamped.unwrap().reason.contains(r#"add grants = ["widen"] to policy.slots.plain"#));
+    assert!(found.clamped.unwrap().reason.contains(r#"add grants = ["widen"] to policies.slots.plain"#));
     let found = matching(true, None, set(&[]), &[says(&plain, MatchingAnswer::Veto)]).unwrap();
     assert_eq!(found.veto.unwrap().slot.as_ref(), "plain");
 }

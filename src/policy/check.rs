@@ -64,7 +64,7 @@ mod tests {
         std::fs::write(path.with_extension("toml"), "[[bind]]\n[[bind]]").unwrap();
         let report = check(&path, &config).unwrap();
         assert_eq!((report.hooks, report.bindings), ([Hook::Parameters].into(), 2));
-        assert!(report.advice[0].contains(r#"grants = ["values"] to policy.slots.lists"#), "{:?}", report.advice);
+        assert!(report.advice[0].contains(r#"grants = ["values"] to policies.slots.lists"#), "{:?}", report.advice);
         std::fs::write(path.with_extension("toml"), "[settings").unwrap();
         let error = check(&path, &config).unwrap_err().to_string();
         assert!(error.contains("policy lists refused at gate settings: 10-lists.toml"), "{error}");

@@ -87,7 +87,7 @@ pub(super) struct Module {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(
-        "the file has {size} bytes and more than {limit} are not loaded: strip it, or raise policy.limits.max_module"
+        "the file has {size} bytes and more than {limit} are not loaded: strip it, or raise policies.limits.max_module"
     )]
     TooLarge { size: u64, limit: u64 },
     #[error("the file is empty: copy it under a temporary name, then rename it")]
@@ -102,7 +102,7 @@ pub enum LoadError {
         "the file cannot be compiled: {0}; if it was still being copied, copy it under a temporary name, then rename it"
     )]
     Compile(String),
-    #[error("the file took longer than {0:?} to compile: make it smaller, or raise policy.limits.compile_timeout")]
+    #[error("the file took longer than {0:?} to compile: make it smaller, or raise policies.limits.compile_timeout")]
     CompileTimeout(std::time::Duration),
     #[error(
         "it imports {0}; a policy may import nothing at all: build it for wasm32-unknown-unknown, or stub WASI out when \

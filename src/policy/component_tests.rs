@@ -60,7 +60,7 @@ fn a_file_that_is_no_policy_is_refused_with_what_to_do() {
         (wat::parse_str("(module)").unwrap(), "wasm-tools component new"),
         (good.build()[..200].to_vec(), "still being copied"),
         ([good.build(), b"trailing".to_vec()].concat(), "cannot be compiled"),
-        (vec![0; 33 << 20], "policy.limits.max_module"),
+        (vec![0; 33 << 20], "policies.limits.max_module"),
         (
             Guest::new("p").matching(&abstains()).extra(wasi).build(),
             "wasi:cli/environment@0.2.0, wasi:io/streams@0.2.0",

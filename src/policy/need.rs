@@ -38,7 +38,7 @@ impl Sight {
             if wanted && !granted {
                 let grant = grant.as_str();
                 advice.push(format!(
-                    "it asks to see {what} and does not: add grants = [\"{grant}\"] to policy.slots.{name}"
+                    "it asks to see {what} and does not: add grants = [\"{grant}\"] to policies.slots.{name}"
                 ));
             }
             granted
@@ -56,7 +56,11 @@ impl Sight {
     }
 
     pub(super) fn node(&self, node: &Node, named_labels: &BTreeSet<String>) -> NodeClass {
-        let shown = |label: &&String| named_labels.contains(*label) || self.labels.is_match(label);
+        // A node carries its own name as a label. Shown where nobody asked for names, it would make every node a class
+        // of its own.
+        let is_own_name = |label: &str| matches!(&node.name, NodeName::Agent(name) if name == label);
+        let wanted = |label: &str| self.labels.is_match(label) && (self.node_name || !is_own_name(label));
+        let shown = |label: &&String| named_labels.contains(*label) || wanted(label);
         NodeClass {
             built_in: node.name == NodeName::BuiltIn,
             exclusive: node.mode == Mode::Exclusive,
@@ -130,12 +134,23 @@ mod tests {
     }
 
     #[test]
+    fn a_node_s_own_name_is_no_label_to_whoever_asked_for_all_labels_and_not_for_names() {
+        let (sight, _) = Sight::new("p", &needs(&["**"], ParameterValues::None), &[Grant::Labels].into(), &[]).unwrap();
+        let one = guest::node("n1", &["gpu", "n1"]);
+        assert_eq!(
+            sight.node(&one, &BTreeSet::new()),
+            sight.node(&guest::node("n2", &["gpu", "n2"]), &BTreeSet::new())
+        );
+        assert_eq!(sight.node(&one, &BTreeSet::from(["n1".to_owned()])).labels, ["gpu", "n1"]);
+    }
+
+    #[test]
     fn labels_that_no_expression_names_are_shown_only_if_granted() {
         let needs = needs(&["rack-*"], ParameterValues::None);
         let node = guest::node("n1", &["gpu", "rack-1", "tmp"]);
         let (sight, advice) = Sight::new("p", &needs, &BTreeSet::new(), &[]).unwrap();
         assert!(sight.node(&node, &BTreeSet::new()).labels.is_empty());
-        assert!(advice[0].contains(r#"grants = ["labels"] to policy.slots.p"#), "{advice:?}");
+        assert!(advice[0].contains(r#"grants = ["labels"] to policies.slots.p"#), "{advice:?}");
         let (sight, advice) = Sight::new("p", &needs, &[Grant::Labels].into(), &[]).unwrap();
         assert_eq!(sight.node(&node, &BTreeSet::new()).labels, ["rack-1"]);
         assert!(advice.is_empty());

@@ -100,7 +100,7 @@ impl Inner {
             if self.is_demanded(&name) {
                 self.fall_back(book, &name);
                 let reason = format!(
-                    "its file is gone, but policy.slots.{name} requires it; the last good version stays: bring the file \
+                    "its file is gone, but policies.slots.{name} requires it; the last good version stays: bring the file \
                      back, or `layshaft policy retire {name}`"
                 );
                 let refusal = Refusal { slot: name.clone(), gate: Gate::Required, reason };
@@ -160,7 +160,7 @@ impl Inner {
         let digest = super::Digest::of(bytes);
         if let Some(pin) = self.config.guard(name).sha256.filter(|pin| *pin != digest) {
             let reason = format!(
-                "its sha256 is {digest}, and policy.slots.{name}.sha256 accepts {pin} only: change one of them"
+                "its sha256 is {digest}, and policies.slots.{name}.sha256 accepts {pin} only: change one of them"
             );
             return Err(Refusal { slot: name.to_owned(), gate: Gate::Pin, reason });
         }
@@ -201,7 +201,7 @@ impl Inner {
         for name in self.config.slots.keys().filter(|name| self.is_demanded(name) && !book.retired.contains(*name)) {
             if !look.rows.contains_key(name) {
                 let reason = format!(
-                    "policy.slots.{name} requires it, and there is neither a file nor a last good version: put \
+                    "policies.slots.{name} requires it, and there is neither a file nor a last good version: put \
                      NN-{name}.wasm into {}, or say required = false",
                     self.config.folder.display()
                 );

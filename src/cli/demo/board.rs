@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use comfy_table::Table;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::gearman::client::{Submission, Submitted, Update};
 
+use super::super::status::columns;
 use super::fleet;
 use super::site::Site;
 
@@ -50,7 +50,9 @@ impl Board {
             let submission = Submission {
                 function: function.into(),
                 unique: unique.clone().into(),
-                payload: serde_json::json!({ "ZUUL_UUID": unique, "CHANGE": "1,2", "DEBUG_LEVEL": "9" }).to_string().into(),
+                payload: serde_json::json!({ "ZUUL_UUID": unique, "CHANGE": "1,2", "DEBUG_LEVEL": "9" })
+                    .to_string()
+                    .into(),
                 ..Submission::default()
             };
             let job = site.client.submit(submission).await?;
@@ -93,9 +95,7 @@ impl Board {
     }
 
     pub(super) fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
-        table.set_header(["JOB", "FUNCTION", "CONTROLLER", "BUILD", "NODE", "RESULT"]);
+        let mut table = columns(["JOB", "FUNCTION", "CONTROLLER", "BUILD", "NODE", "RESULT"]);
         for row in &self.rows {
             table.add_row([&row.unique, &row.function, &row.controller, &row.build, &row.node, &row.result]);
         }
@@ -109,12 +109,8 @@ impl Board {
         }
         let shares: Vec<String> = per_controller.iter().map(|(name, count)| format!("{count} on {name}")).collect();
         let lost = self.submitted as usize - self.rows.len();
-        let mut summary = format!(
-            "\n{} jobs: {}. Lost: {lost}. Started twice: {}.",
-            self.submitted,
-            shares.join(", "),
-            self.surplus
-        );
+        let mut summary =
+            format!("\n{} jobs: {}. Lost: {lost}. Started twice: {}.", self.submitted, shares.join(", "), self.surplus);
         for node in &self.offline {
             summary += &format!("\nTaken offline by policy: {node}.");
         }

@@ -99,8 +99,26 @@ fn project(name: &str, label: &str, milliseconds: u64) -> ProjectSpec {
 /// The functions that the demo calls in turn: before and after the naming policy was replaced.
 pub(super) fn functions(replaced: bool) -> [&'static str; 8] {
     if replaced {
-        ["build:lint:ubuntu", "build:shop.web.test", "build:shop.api.test:ubuntu", "build:train", "build:lint", "build:app", "build:shop.web.test:ubuntu", "build:lint"]
+        [
+            "build:lint:ubuntu",
+            "build:shop.web.test",
+            "build:shop.api.test:ubuntu",
+            "build:train",
+            "build:lint",
+            "build:app",
+            "build:shop.web.test:ubuntu",
+            "build:lint",
+        ]
     } else {
-        ["build:lint:ubuntu", "build:shop/web/test", "build:shop/api/test:ubuntu", "build:train", "build:lint", "build:app", "build:shop/web/test:ubuntu", "build:deploy"]
+        [
+            "build:lint:ubuntu",
+            "build:shop/web/test",
+            "build:shop/api/test:ubuntu",
+            "build:train",
+            "build:lint",
+            "build:app",
+            "build:shop/web/test:ubuntu",
+            "build:deploy",
+        ]
     }
 }

@@ -75,7 +75,10 @@ impl Site {
             server_kind: None,
             journal: Journal::open(home.path().join("journal.sqlite"))?,
             policies,
-            controllers: controllers.iter().map(|(name, simulator)| parts_of(name, simulator)).collect::<Result<_, _>>()?,
+            controllers: controllers
+                .iter()
+                .map(|(name, simulator)| parts_of(name, simulator))
+                .collect::<Result<_, _>>()?,
         };
         let runtime = Runtime::start(parts).await?;
         let client = Client::connect(&address, client::Config::default()).await?;
@@ -90,7 +93,8 @@ impl Site {
     pub(super) async fn wait_until_ready(&self, patience: Duration) -> anyhow::Result<()> {
         self.wait(patience, "the runtime to be ready", |status| {
             let connected = status.gearman.connected == status.gearman.connections;
-            let offered = status.controllers.len() == 2 && status.functions.contains_key(&known("build:shop/web/test:ubuntu"));
+            let offered =
+                status.controllers.len() == 2 && status.functions.contains_key(&known("build:shop/web/test:ubuntu"));
             status.not_ready.is_empty() && connected && offered
         })
         .await
@@ -98,7 +102,10 @@ impl Site {
 
     pub(super) async fn wait_until_running(&self, count: usize, patience: Duration) -> anyhow::Result<()> {
         let is_running = |build: &&BuildStatus| build.state == BuildState::Running;
-        self.wait(patience, "the first builds to run", |status| status.builds.iter().filter(is_running).count() >= count).await
+        self.wait(patience, "the first builds to run", |status| {
+            status.builds.iter().filter(is_running).count() >= count
+        })
+        .await
     }
 
     pub(super) async fn builds_under_way(&self) -> anyhow::Result<usize> {
@@ -108,7 +115,8 @@ impl Site {
     /// Gives the naming policy other settings, and waits until the new names are offered. Returns the generation.
     pub(super) async fn replace_naming_policy(&self, patience: Duration) -> anyhow::Result<u64> {
         self.put(fleet::OTHER_NAMES.name, fleet::OTHER_NAMES.content)?;
-        self.wait(patience, "the new names", |status| status.functions.contains_key(&known("build:shop.web.test"))).await?;
+        self.wait(patience, "the new names", |status| status.functions.contains_key(&known("build:shop.web.test")))
+            .await?;
         Ok(self.runtime.status().await?.generation)
     }
 
@@ -148,12 +156,7 @@ impl Site {
         self.stop.cancel();
     }
 
-    async fn wait(
-        &self,
-        patience: Duration,
-        what: &str,
-        holds: impl Fn(&Status) -> bool,
-    ) -> anyhow::Result<()> {
+    async fn wait(&self, patience: Duration, what: &str, holds: impl Fn(&Status) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         while !holds(&self.runtime.status().await?) {
             if Instant::now() > deadline {

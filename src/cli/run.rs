@@ -1,3 +1,4 @@
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::{jenkins, web};
 
 /// How often a drain tells what it waits for.
 const BETWEEN_REMINDERS: Duration = Duration::from_secs(30);
+
+/// How long the runtime may take to tell how it is.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whoever asks something at the very end has so long to hear the answer.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -152,8 +156,16 @@ impl Daemon {
     }
 
     async fn remind(&self) {
-        // A runtime that has stopped meanwhile waits for nothing.
-        let Ok(status) = self.runtime.status().await else { return };
+        // The loop must hear the second signal, whatever the runtime is busy with.
+        let Ok(status) = tokio::time::timeout(PATIENCE, self.runtime.status()).await else {
+            warn!(
+                gearman = self.config.gearman.server,
+                "nothing is known of running builds yet, the gearman server may not be reachable; a second signal ends the daemon at once"
+            );
+            return;
+        };
+        // One that has stopped meanwhile waits for nothing.
+        let Ok(status) = status else { return };
         for build in status.builds {
             let BuildStatus { function, controller, project, number, unique, .. } = &build;
             info!(%function, %controller, %project, number, unique, "waiting for a build");
@@ -184,8 +196,9 @@ fn control(config: &Config) -> web::Config {
 
 fn journal(file: &Path) -> anyhow::Result<Journal> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("failed to make the folder {} for the journal", folder.display()))?;
+        // What clients sent is in it.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("failed to make the folder {} for the journal", folder.display()))?;
     }
     Journal::open(file).with_context(|| format!("failed to open the journal {}", file.display()))
 }

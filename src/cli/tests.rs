@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use clap::{CommandFactory, Parser};
 use expect_test::{Expect, expect};
 use serde_json::json;
@@ -142,7 +144,8 @@ fn events_read_well_for_people_and_for_scripts() {
     ];
     let mut told = String::new();
     for event in updates.map(Event::from) {
-        told += &format!("{}\n  {}\n", event.line().unwrap_or_default(), serde_json::to_string(&event).unwrap());
+        let (line, json) = (event.line().unwrap_or_default(), serde_json::to_string(&event).unwrap());
+        writeln!(told, "{line}\n  {json}").unwrap();
     }
     expect![[r#"
         started lint #7 of ci1 through n1_exec-0 (https://ci1/job/lint/7/)

@@ -148,7 +148,7 @@ impl IntoResponse for Failure {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Ending | Self::NotYet => StatusCode::SERVICE_UNAVAILABLE,
         };
         refuse(status, &self.to_string())
     }

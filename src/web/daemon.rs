@@ -1,11 +1,15 @@
 //! What the control channel asks and tells: the runtime, or whatever stands in for it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::BuildEntry;
 use crate::policy::{self, ReloadReport, SlotStatus};
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
+
+/// The runtime answers at once, but only when it has found out what its Gearman server is.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A daemon as its operators know it.
 pub trait Daemon: Send + Sync + 'static {
@@ -30,11 +34,16 @@ pub enum Failure {
     Broken(String),
     #[error("the daemon is ending")]
     Ending,
+    #[error("the daemon does not serve yet: it waits for its gearman server; its log says more")]
+    NotYet,
 }
 
 impl Daemon for Runtime {
     async fn status(&self) -> Result<Status, Failure> {
-        Ok(Self::status(self).await?)
+        match tokio::time::timeout(PATIENCE, Self::status(self)).await {
+            Ok(status) => Ok(status?),
+            Err(_) => Err(Failure::NotYet),
+        }
     }
 
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {

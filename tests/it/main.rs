@@ -8,5 +8,6 @@
 
 mod builds;
 mod floor_plan;
+mod policies;
 mod registration;
 mod support;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::DeclaredParameter;
-use crate::policy::guest;
+use crate::policy::samples;
 
 fn voice(name: &str, grants: &[Grant]) -> Voice {
     Voice { name: name.into(), policy: name.into(), grants: grants.iter().copied().collect(), single_use: false }
@@ -130,7 +130,7 @@ fn rules(named: &[(&str, Decision)], closed: bool) -> ParametersAnswer {
 
 /// What passes, as text; or how it ended.
 fn filtered(heard: &[Heard<'_, ParametersAnswer>]) -> String {
-    let mut project = guest::project("lint");
+    let mut project = samples::project("lint");
     let declare = |name: &str| DeclaredParameter { name: name.into(), kind: "StringParameterDefinition".into() };
     project.parameters = Some(vec![declare("A"), declare("B"), declare("NEW")]);
     let requested: Parameters = [("A", "1"), ("B", "2"), ("C", "3")].into_iter().collect();
@@ -183,7 +183,7 @@ fn parameters_are_composed_as_the_table_says() {
 fn a_conflict_over_a_value_names_both_policies_and_neither_value() {
     let (a, b) = (voice("a", &[Grant::Rewrite]), voice("b", &[Grant::Rewrite]));
     let set = |value: &str| rules(&[("A", Decision::Set(value.into()))], false);
-    let mut project = guest::project("lint");
+    let mut project = samples::project("lint");
     project.parameters = None;
     let requested = [("A", "1")].into_iter().collect();
     let found = parameters(&requested, &project, &[says(&a, set("topsecret")), says(&b, set("other"))]);

@@ -91,6 +91,7 @@ impl Generation {
             match slot.mode {
                 Mode::Enforce => {
                     let answer = slot.start().and_then(|mut instance| ask(&mut instance, &question));
+                    slot.health.note(hook, answer.as_ref().err().map(ToString::to_string));
                     if let Err(error) = &answer {
                         error!(slot = %slot.voice.name, %hook, project = %request.project.name, %error, "policy failed");
                     }

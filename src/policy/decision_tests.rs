@@ -1,7 +1,8 @@
 use super::*;
 use crate::policy::config::{Config, Grant, Limits, SlotGuard};
-use crate::policy::guest::{Bytes, Guest, LOOP, controller, node, project, rules};
+use crate::policy::guest::{Bytes, Guest, LOOP, past_the_gates, rules};
 use crate::policy::reload::Policies;
+use crate::policy::samples::{controller, node, project};
 
 const START: &str = "build-started";
 const END: &str = "build-ended";
@@ -54,7 +55,11 @@ fn a_filter_drops_and_says_why_without_the_values() {
 
 #[test]
 fn a_filter_that_fails_starts_no_build() {
-    let generation = generation(&Guest::new("p").function("parameters", "filter", LOOP), None, granted(&[]));
+    let generation = generation(
+        &Guest::new("p").function("parameters", "filter", past_the_gates(LOOP, &Bytes::default())),
+        None,
+        granted(&[]),
+    );
     let filtered = with_request(&[("A", "1")], |request| generation.filter(request));
     let Filtered::Failed { slot, reason } = filtered else { panic!("{filtered:?}") };
     assert_eq!(&*slot, "p");
@@ -63,7 +68,7 @@ fn a_filter_that_fails_starts_no_build() {
 
 #[test]
 fn a_policy_is_asked_only_where_it_is_bound() {
-    let guest = Guest::new("p").function("parameters", "filter", LOOP);
+    let guest = Guest::new("p").function("parameters", "filter", past_the_gates(LOOP, &Bytes::default()));
     for (sidecar, is_asked) in [("[[bind]]\nlabels = ['linux']", true), ("[[bind]]\nlabels = ['windows']", false)] {
         let generation = generation(&guest, Some(sidecar), granted(&[]));
         let filtered = with_request(&[("A", "1")], |request| generation.filter(request));
@@ -73,7 +78,7 @@ fn a_policy_is_asked_only_where_it_is_bound() {
 
 #[test]
 fn a_policy_with_several_bindings_is_several_slots() {
-    let guest = Guest::new("p").function("parameters", "filter", LOOP);
+    let guest = Guest::new("p").function("parameters", "filter", past_the_gates(LOOP, &Bytes::default()));
     let sidecar = "[[bind]]\nlabels = ['windows']\n[[bind]]\nprojects = ['lint']";
     let generation = generation(&guest, Some(sidecar), granted(&[]));
     let filtered = with_request(&[], |request| generation.filter(request));
@@ -83,7 +88,8 @@ fn a_policy_with_several_bindings_is_several_slots() {
 
 #[test]
 fn a_single_use_policy_that_fails_uses_the_node_up_and_another_changes_nothing() {
-    let guest = Guest::new("p").function("offline", START, LOOP).function("offline", END, LOOP);
+    let failing = past_the_gates(LOOP, &Bytes::default());
+    let guest = Guest::new("p").function("offline", START, failing.clone()).function("offline", END, failing);
     let outcome = Outcome { result: Some(BuildResult::Success), duration: Duration::from_secs(1) };
     let shared = generation(&guest, None, granted(&[]));
     with_request(&[], |request| {
@@ -114,7 +120,7 @@ fn the_end_of_a_build_is_answered_with_a_message_without_values() {
 
 #[test]
 fn a_filter_on_trial_is_never_felt() {
-    let guest = Guest::new("p").function("parameters", "filter", LOOP);
+    let guest = Guest::new("p").function("parameters", "filter", past_the_gates(LOOP, &Bytes::default()));
     let generation = generation(&guest, None, SlotGuard { mode: Mode::Monitor, ..SlotGuard::default() });
     let filtered = with_request(&[("A", "1")], |request| generation.filter(request));
     assert!(matches!(filtered, Filtered::Pass { .. }), "{filtered:?}");

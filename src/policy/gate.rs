@@ -15,10 +15,10 @@ use super::config::Config;
 use super::digest::Digest;
 use super::folder::fingerprint;
 use super::generation::Slot;
+use super::health::Health;
+use super::laws;
 use super::need::Sight;
-use super::question::{NamingQuestion, NodeClass, ProjectView};
 use super::status::{Gate, Refusal};
-use crate::domain::ProjectKind;
 
 /// A policy that has passed all gates: what of it goes into a generation.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub(super) fn settle(
         .map_err(|error| refuse(Gate::Settings, error))?;
     configure(config, &module, &settled.settings)
         .map_err(|error| refuse(Gate::Settings, format!("{error}; see {stem}.toml")))?;
-    laws(config, &module, &settled.settings).map_err(|example| refuse(Gate::Laws, example))?;
+    laws::breach(config, &module, &settled.settings).map_err(|example| refuse(Gate::Laws, example))?;
     let several = settled.binds.len() > 1;
     let settings: Arc<str> = settled.settings.into();
     let slots = settled.binds.into_iter().enumerate().map(|(index, bind)| {
@@ -72,6 +72,7 @@ pub(super) fn settle(
             mode: guard.mode,
             sight: sight.clone(),
             limits: config.limits.clone(),
+            health: Health::default(),
         })
     });
     Ok(Version {
@@ -86,53 +87,6 @@ pub(super) fn settle(
 
 fn configure(config: &Config, module: &Module, settings: &str) -> Result<(), CallError> {
     Instance::start(module, settings, &config.limits).map(drop)
-}
-
-/// Asks for names of a few projects that every site could have: they have to be legal, and the same again from an
-/// instance that was asked the others before. On a breach returns the example.
-fn laws(config: &Config, module: &Module, settings: &str) -> Result<(), String> {
-    if !module.hooks.contains(&Hook::Naming) {
-        return Ok(());
-    }
-    let example = |question: &NamingQuestion, breach: &dyn std::fmt::Display| {
-        let project = &question.project.full_name;
-        format!("asked for the names of project {project:?} with labels {:?}: {breach}", question.matched_labels)
-    };
-    let start = || Instance::start(module, settings, &config.limits);
-    let ask_fresh = |question: &NamingQuestion| start().and_then(|mut fresh| fresh.names(question));
-    let mut answers = Vec::new();
-    for question in samples() {
-        answers.push(ask_fresh(&question).map_err(|error| example(&question, &error))?);
-    }
-    let mut used = start().map_err(|error| error.to_string())?;
-    for (question, answer) in samples().collect::<Vec<_>>().iter().zip(&answers).rev() {
-        let again = used.names(question).map_err(|error| example(question, &error))?;
-        if again.answer != answer.answer {
-            return Err(example(question, &"the answer depends on what was asked before; keep no state between calls"));
-        }
-    }
-    Ok(())
-}
-
-fn samples() -> impl Iterator<Item = NamingQuestion> {
-    let projects = [("lint", "lint"), ("team/app/build", "build"), ("a-b_c.d", "a-b_c.d")];
-    let labels: [&[&str]; 2] = [&[], &["linux", "x86-64"]];
-    projects.into_iter().flat_map(move |(full_name, short_name)| {
-        labels.into_iter().map(move |labels| {
-            let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
-            NamingQuestion {
-                controller: "sample".into(),
-                project: ProjectView {
-                    full_name: full_name.into(),
-                    short_name: short_name.into(),
-                    kind: ProjectKind::Freestyle,
-                },
-                short_name_unique: full_name == short_name,
-                node: NodeClass { built_in: false, exclusive: false, name: None, labels: labels.clone() },
-                matched_labels: labels,
-            }
-        })
-    })
 }
 
 /// Returns the bindings of a sidecar that may be broken; what cannot be read binds everywhere, to be safe.

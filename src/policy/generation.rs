@@ -8,6 +8,7 @@ use super::chain::Voice;
 use super::component::{Hook, Module};
 use super::config::{Limits, Mode};
 use super::digest::Digest;
+use super::health::Health;
 use super::monitor::Monitor;
 use super::need::Sight;
 use super::pass::{Pass, World};
@@ -41,6 +42,7 @@ pub(super) struct Slot {
     pub(super) mode: Mode,
     pub(super) sight: Sight,
     pub(super) limits: Limits,
+    pub(super) health: Health,
 }
 
 impl Generation {

@@ -26,6 +26,8 @@ mod engine;
 mod folder;
 mod gate;
 mod generation;
+mod health;
+mod laws;
 mod ledger;
 mod mask;
 mod monitor;
@@ -40,6 +42,8 @@ mod watch;
 
 #[cfg(test)]
 mod guest;
+#[cfg(test)]
+mod samples;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 pub use call::CallError;

@@ -109,7 +109,7 @@ pub(super) fn project(project: &Project) -> ProjectView {
 #[cfg(test)]
 mod tests {
     use super::super::generation::Controller;
-    use super::super::guest;
+    use super::super::samples;
     use super::*;
     use crate::domain::{ControllerName, DeclaredParameter, FunctionName, Parameters};
 
@@ -126,8 +126,8 @@ mod tests {
     fn nodes_that_differ_in_nothing_asked_for_look_alike() {
         let (sight, advice) = Sight::new("p", &needs(&[], ParameterValues::None), &BTreeSet::new(), &[]).unwrap();
         let named = BTreeSet::from(["gpu".to_owned()]);
-        let one = sight.node(&guest::node("n1", &["gpu", "rack-1"]), &named);
-        assert_eq!(one, sight.node(&guest::node("n2", &["gpu", "rack-2"]), &named));
+        let one = sight.node(&samples::node("n1", &["gpu", "rack-1"]), &named);
+        assert_eq!(one, sight.node(&samples::node("n2", &["gpu", "rack-2"]), &named));
         assert_eq!(one.labels, ["gpu"]);
         assert_eq!(one.name, None);
         assert!(advice.is_empty());
@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn a_node_s_own_name_is_no_label_to_whoever_asked_for_all_labels_and_not_for_names() {
         let (sight, _) = Sight::new("p", &needs(&["**"], ParameterValues::None), &[Grant::Labels].into(), &[]).unwrap();
-        let one = guest::node("n1", &["gpu", "n1"]);
+        let one = samples::node("n1", &["gpu", "n1"]);
         assert_eq!(
             sight.node(&one, &BTreeSet::new()),
-            sight.node(&guest::node("n2", &["gpu", "n2"]), &BTreeSet::new())
+            sight.node(&samples::node("n2", &["gpu", "n2"]), &BTreeSet::new())
         );
         assert_eq!(sight.node(&one, &BTreeSet::from(["n1".to_owned()])).labels, ["gpu", "n1"]);
     }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn labels_that_no_expression_names_are_shown_only_if_granted() {
         let needs = needs(&["rack-*"], ParameterValues::None);
-        let node = guest::node("n1", &["gpu", "rack-1", "tmp"]);
+        let node = samples::node("n1", &["gpu", "rack-1", "tmp"]);
         let (sight, advice) = Sight::new("p", &needs, &BTreeSet::new(), &[]).unwrap();
         assert!(sight.node(&node, &BTreeSet::new()).labels.is_empty());
         assert!(advice[0].contains(r#"grants = ["labels"] to policies.slots.p"#), "{advice:?}");
@@ -160,12 +160,12 @@ mod tests {
     fn secret_values_are_shown_to_nobody() {
         let controller = Controller { name: ControllerName::new("ci"), tags: BTreeSet::new() };
         let declare = |name: &str, kind: &str| DeclaredParameter { name: name.into(), kind: kind.into() };
-        let mut project = guest::project("lint");
+        let mut project = samples::project("lint");
         project.parameters =
             Some(vec![declare("PASS", "PasswordParameterDefinition"), declare("BRANCH", "StringParameterDefinition")]);
         let requested: Parameters =
             [("PASS", "p"), ("BRANCH", "main"), ("Api_Token", "t"), ("X", "x")].into_iter().collect();
-        let (function, node) = (FunctionName::new("build:lint").unwrap(), guest::node("n1", &[]));
+        let (function, node) = (FunctionName::new("build:lint").unwrap(), samples::node("n1", &[]));
         let named = BTreeSet::new();
         let ask = |values: ParameterValues, grants: &[Grant], project: &Project| {
             let grants = grants.iter().copied().collect();

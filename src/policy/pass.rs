@@ -50,6 +50,8 @@ struct Seat<'g> {
     instance: Option<Instance>,
     failures: u32,
     last_failure: Option<CallError>,
+    /// By hook that was asked: its first failure.
+    fared: BTreeMap<Hook, Option<String>>,
     /// By controller and node: the number of its class.
     nodes: BTreeMap<u32, BTreeMap<NodeName, u32>>,
     classes: BTreeMap<NodeClass, u32>,
@@ -161,6 +163,9 @@ impl Drop for Pass<'_> {
             if !questions.is_empty() {
                 self.monitor.observe_pass(seat.slot, questions);
             }
+            for (hook, failure) in std::mem::take(&mut seat.fared) {
+                seat.slot.health.note(hook, failure);
+            }
         }
     }
 }
@@ -172,6 +177,7 @@ impl<'g> Seat<'g> {
             instance: None,
             failures: 0,
             last_failure: None,
+            fared: BTreeMap::new(),
             nodes: BTreeMap::new(),
             classes: BTreeMap::new(),
             class_of_number: Vec::new(),
@@ -252,8 +258,21 @@ impl<'g> Seat<'g> {
         Some(Heard { voice: &self.slot.voice, answer })
     }
 
-    /// Asks the instance at hand, and on an error a fresh one: what only a used instance gets wrong is no verdict.
     fn ask<A>(&mut self, hook: Hook, ask: impl Fn(&mut Instance) -> Result<A, CallError>) -> Result<A, CallError> {
+        let answer = self.ask_twice(hook, ask);
+        let fared = self.fared.entry(hook).or_default();
+        if let (Err(error), None) = (&answer, &fared) {
+            *fared = Some(error.to_string());
+        }
+        answer
+    }
+
+    /// Asks the instance at hand, and on an error a fresh one: what only a used instance gets wrong is no verdict.
+    fn ask_twice<A>(
+        &mut self,
+        hook: Hook,
+        ask: impl Fn(&mut Instance) -> Result<A, CallError>,
+    ) -> Result<A, CallError> {
         if let Some(error) = self.last_failure.as_ref().filter(|_| self.failures >= MOST_FAILURES) {
             return Err(error.clone());
         }

@@ -126,7 +126,13 @@ impl Policies {
 
     /// Returns how each policy stands, by name.
     pub fn list(&self) -> Vec<SlotStatus> {
-        self.inner.shown().statuses.clone()
+        let mut statuses = self.inner.shown().statuses.clone();
+        let live = self.live();
+        for status in &mut statuses {
+            let mut slots = live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
+            status.failing = slots.find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+        }
+        statuses
     }
 
     /// Returns why the daemon is not ready, as far as policies go. Empty is ready.

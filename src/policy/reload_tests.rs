@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::policy::config::{Limits, SlotGuard};
-use crate::policy::guest::{Guest, LOOP, abstains, controller, named, project, vetoes};
+use crate::policy::guest::{GROW, Guest, LOOP, abstains, named, vetoes};
+use crate::policy::samples::{controller, project};
 use crate::policy::status::{ChangeKind, Gate, SlotState};
 use crate::policy::{Digest, Mode};
 
@@ -99,6 +100,8 @@ async fn a_broken_replacement_keeps_the_last_good_version() {
         (better()[..300].to_vec(), Gate::Interface),
         (Guest::new("x").naming(&named(&["white space"])).build(), Gate::Laws),
         (Guest::new("x").function("naming", "names", LOOP).build(), Gate::Laws),
+        (Guest::new("x").function("matching", "matches", LOOP).build(), Gate::Laws),
+        (Guest::new("x").function("parameters", "filter", format!("{GROW} unreachable")).build(), Gate::Laws),
         (Guest::new("x").function("naming", "names", FORGETFUL).build(), Gate::Laws),
         (Guest::new("x").matching(&vetoes()).refusing_settings("missing key 'roots'").build(), Gate::Settings),
     ];
@@ -364,4 +367,24 @@ fn a_configuration_is_read_strictly() {
     ] {
         assert!(toml::from_str::<Config>(text).is_err(), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_newcomer_that_is_refused_blocks_nothing_unless_the_site_names_it() {
+    let mut site = Site::new();
+    let policies = site.open();
+    site.put("10-a.wasm", b"\0asm");
+    policies.reload().await;
+    check(&policies, &[("a", SlotState::Refused, None)]);
+    assert!(!is_blocked(&policies, "lint"));
+    assert_eq!(policies.readiness(), [""; 0]);
+    // From a start on it counts.
+    assert!(is_blocked(&site.open(), "lint"));
+
+    site.delete("10-a.wasm");
+    site.config.slots.insert("a".into(), SlotGuard::default());
+    let policies = site.open();
+    site.put("10-a.wasm", b"\0asm");
+    policies.reload().await;
+    assert!(is_blocked(&policies, "lint"));
 }

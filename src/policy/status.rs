@@ -28,6 +28,9 @@ pub struct SlotStatus {
     pub bindings: usize,
     /// What is wrong and what to do.
     pub error: Option<String>,
+    /// What goes wrong when it is asked, what that means and what to do.
+    #[serde(default)]
+    pub failing: Option<String>,
     /// What it asks for and was not granted.
     pub advice: Vec<String>,
 }

@@ -265,6 +265,12 @@ impl Inner {
         }
     }
 
+    /// Returns whether the site must not do without a policy that is not in force. One that is dropped into a running
+    /// site and refused was never in force: the site goes on as it was, unless its configuration names the policy.
+    fn was_counted_on(&self, book: &Book, name: &str) -> bool {
+        !book.published || book.blocking.contains_key(name) || book.kept.contains_key(name) || self.is_demanded(name)
+    }
+
     /// Returns what blocks where, and what people are shown.
     fn view(&self, book: &Book, look: &Look) -> (BTreeMap<String, Vec<Bind>>, View) {
         let mut blocked = BTreeMap::new();
@@ -282,8 +288,10 @@ impl Inner {
             if let (None, Some(refusal)) = (live, &row.refusal)
                 && guard.required
                 && guard.mode == Mode::Enforce
+                && self.was_counted_on(book, name)
             {
-                view.readiness.push(refusal.to_string());
+                let file = row.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
+                view.readiness.push(format!("{file}{refusal}; nothing is offered where it is bound"));
                 blocked.insert(name.clone(), gate::binds_of(row.sidecar.as_deref()));
             }
             view.statuses.push(SlotStatus {
@@ -298,6 +306,7 @@ impl Inner {
                 grants: guard.grants,
                 bindings: live.map_or(0, |live| live.version.slots.len()),
                 error: row.refusal.as_ref().map(|refusal| refusal.reason.clone()),
+                failing: None,
                 advice: live.map(|live| live.version.advice.clone()).unwrap_or_default(),
             });
         }

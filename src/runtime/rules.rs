@@ -37,7 +37,10 @@ impl Rules for PolicyRules<'_> {
         let answer =
             self.pass.matches(&controller, question.project, question.expression, question.node, question.classic);
         match answer {
-            Ok(matched) => Ok(Matched { matched: matched.matched, atoms: matched.atoms, widened: matched.widened }),
+            Ok(policy::Matched { matched, atoms, widened, clamped, .. }) => {
+                let clamped = clamped.map(|clamped| format!("policy {}: {}", clamped.slot, clamped.reason));
+                Ok(Matched { matched, atoms, widened, clamped })
+            }
             Err(undecided) => Err(Undecided { error: undecided.to_string() }),
         }
     }

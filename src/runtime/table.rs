@@ -49,6 +49,8 @@ pub(super) enum Note {
     WhiteSpace { function: FunctionName },
     /// A policy widens a project that cannot be pinned, so Jenkins would never start it there.
     NotPinnable { controller: ControllerName, project: ProjectName },
+    /// A policy widens and was not granted that.
+    Clamped { controller: ControllerName, project: ProjectName, advice: String },
     /// The rules could not decide; what was offered before stays.
     Undecided { controller: ControllerName, project: ProjectName, error: String },
 }
@@ -95,6 +97,8 @@ pub(super) struct Matched {
     /// The atoms of the expression that the node satisfies.
     pub(super) atoms: BTreeSet<String>,
     pub(super) widened: bool,
+    /// Why a policy's widening does not count, and what would let it.
+    pub(super) clamped: Option<String>,
 }
 
 /// The names that policies give; none leaves them to the classic rule.
@@ -131,6 +135,9 @@ impl fmt::Display for Note {
                 "{project} on {controller} is widened by a policy and cannot be pinned, so it is not offered there; \
                  let it declare a NodeLabel parameter, or one of builds.pin_parameters"
             ),
+            Self::Clamped { controller, project, advice } => {
+                write!(f, "{project} on {controller} is widened by a policy that may not widen: {advice}")
+            }
             Self::Undecided { controller, project, error } => {
                 write!(f, "the names of {project} on {controller} stay as they were: {error}")
             }
@@ -243,6 +250,9 @@ impl ProjectPass<'_> {
             node,
             classic: classic::matching::matches(node.mode, satisfied),
         })?;
+        if let Some(advice) = matched.clamped {
+            notes.insert(Note::Clamped { controller: self.name.clone(), project: self.project.name.clone(), advice });
+        }
         if !matched.matched {
             return Ok(Vec::new());
         }
@@ -347,7 +357,8 @@ mod tests {
                 .expression
                 .map(|expression| expression.atoms().into_iter().filter(carried).map(str::to_owned).collect());
             let matched = question.classic || self.widened;
-            Ok(Matched { matched, atoms: atoms.unwrap_or_default(), widened: self.widened && !question.classic })
+            let widened = self.widened && !question.classic;
+            Ok(Matched { matched, atoms: atoms.unwrap_or_default(), widened, clamped: None })
         }
 
         fn names(&mut self, _: &NameQuestion<'_>) -> Result<Names, Undecided> {

@@ -9,5 +9,6 @@
 mod builds;
 mod floor_plan;
 mod management;
+mod policies;
 mod registration;
 mod support;

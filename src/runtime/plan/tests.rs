@@ -29,7 +29,7 @@ impl Rules for Everywhere {
     fn matches(&mut self, question: &MatchQuestion<'_>) -> Result<Matched, Undecided> {
         let is_pipeline = question.project.kind == ProjectKind::Pipeline;
         let matched = !is_pipeline || question.node.name == NodeName::BuiltIn;
-        Ok(Matched { matched, atoms: BTreeSet::new(), widened: false })
+        Ok(Matched { matched, atoms: BTreeSet::new(), widened: false, clamped: None })
     }
 
     fn names(&mut self, question: &NameQuestion<'_>) -> Result<Names, Undecided> {

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use layshaft::gearman::admin::{self, Admin, FunctionStatus, WorkerLine};
 use layshaft::gearman::client::{self, Client, Submission, Submitted, Update};
@@ -115,7 +116,17 @@ impl GearmanServer {
 
     /// Submits a job in the foreground.
     pub(crate) async fn submit(&self, function: &str, unique: &str, payload: &str) -> Job {
-        let client = self.client().await;
+        self.submit_through(&Arc::new(self.client().await), function, unique, payload).await
+    }
+
+    /// Submits a job in the foreground over a connection that may carry many.
+    pub(crate) async fn submit_through(
+        &self,
+        client: &Arc<Client>,
+        function: &str,
+        unique: &str,
+        payload: &str,
+    ) -> Job {
         let submission = Submission {
             function: function.to_owned().into(),
             unique: unique.to_owned().into(),
@@ -123,7 +134,7 @@ impl GearmanServer {
             ..Submission::default()
         };
         let submitted = client.submit(submission).await.unwrap();
-        Job { submitted, seen: Vec::new(), _client: client }
+        Job { submitted, seen: Vec::new(), _client: Arc::clone(client) }
     }
 
     /// Submits a job and waits for its end.
@@ -136,7 +147,7 @@ impl GearmanServer {
 pub(crate) struct Job {
     submitted: Submitted,
     seen: Vec<Update>,
-    _client: Client,
+    _client: Arc<Client>,
 }
 
 impl Job {

@@ -1,6 +1,10 @@
 //! Servers, controllers and a runtime for one test, and ways to wait for what shall come true.
 
 mod gearman;
+#[path = "../../../src/policy/guest.rs"]
+#[allow(dead_code, reason = "the rest is for the tests of the policy room")]
+pub(crate) mod guest;
+pub(crate) mod log;
 mod proxy;
 mod recorder;
 mod site;
@@ -8,10 +12,10 @@ mod site;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use gearman::{GearmanServer, Kind, completion, exception};
+pub(crate) use gearman::{GearmanServer, Job, Kind, completion, exception};
 pub(crate) use proxy::Proxy;
 pub(crate) use recorder::Recorder;
-pub(crate) use site::{Site, SiteBuilder, fleet, marked, project, stuck};
+pub(crate) use site::{Site, SiteBuilder, example_policy, fleet, marked, project, stuck};
 
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);

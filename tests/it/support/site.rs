@@ -1,7 +1,8 @@
 //! A site: simulated controllers, a policy folder, a journal, and a runtime that joins them to a Gearman server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(crate) struct Site {
     /// The address under which the runtime knows the server.
     gearman: String,
     stop: CancellationToken,
+    /// Ends with each runtime.
+    stop_watching: CancellationToken,
 }
 
 impl SiteBuilder {
@@ -114,14 +117,19 @@ impl SiteBuilder {
 
     /// Adds one of the example policies to the folder, under a file name.
     pub(crate) fn example_policy(mut self, file: &str, name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name).join(format!("{name}.wasm"));
-        self.policies.push((file.to_owned(), std::fs::read(path).unwrap()));
+        self.policies.push((file.to_owned(), example_policy(name)));
         self
     }
 
     /// Adds a file to the policy folder.
     pub(crate) fn policy_file(mut self, file: &str, content: impl Into<Vec<u8>>) -> Self {
         self.policies.push((file.to_owned(), content.into()));
+        self
+    }
+
+    /// Grants something to a policy.
+    pub(crate) fn grant(mut self, policy: &str, grants: &[policy::Grant]) -> Self {
+        self.slots.entry(policy.to_owned()).or_default().grants.extend(grants);
         self
     }
 
@@ -169,6 +177,7 @@ impl SiteBuilder {
             slots: self.slots,
             serve: self.serve,
             stop: CancellationToken::new(),
+            stop_watching: CancellationToken::new(),
         }
     }
 }
@@ -204,7 +213,8 @@ impl Site {
             ..policy::Config::new(self.folder.path().join("policies"))
         };
         let policies = Arc::new(Policies::open(policies).unwrap());
-        tokio::spawn(Arc::clone(&policies).watch(self.stop.clone()));
+        self.stop_watching = self.stop.child_token();
+        tokio::spawn(Arc::clone(&policies).watch(self.stop_watching.clone()));
         let parts = Parts {
             config: self.config.clone(),
             worker: worker::Config::new(self.gearman.clone(), ""),
@@ -269,6 +279,7 @@ impl Site {
 
     /// Stops the runtime as a crash would, as far as builds can tell: nothing is drained.
     pub(crate) async fn stop_runtime(&mut self) {
+        self.stop_watching.cancel();
         self.runtime.take().unwrap().stop().await;
     }
 
@@ -322,6 +333,60 @@ impl Site {
         eventually("the controller is looked at", || async { asked() >= until }).await;
     }
 
+    /// Returns how a policy stands.
+    pub(crate) async fn policy(&self, name: &str) -> Option<policy::SlotStatus> {
+        self.status().await.policies.into_iter().find(|policy| policy.name == name)
+    }
+
+    /// Waits until a policy stands like that, and its error, if any, has these words.
+    #[track_caller]
+    pub(crate) fn policy_becomes<'a>(
+        &'a self,
+        name: &'a str,
+        state: policy::SlotState,
+        words: &'a str,
+    ) -> impl Future<Output = ()> + 'a {
+        eventually(words, move || async move {
+            let policy = self.policy(name).await;
+            policy.is_some_and(|policy| policy.state == state && policy.error.unwrap_or_default().contains(words))
+        })
+    }
+
+    /// Waits until exactly these functions are offered by a worker.
+    #[track_caller]
+    pub(crate) fn offers<'a>(&'a self, worker: &'a str, functions: &'a [&'a str]) -> impl Future<Output = ()> + 'a {
+        eventually("the worker offers this and nothing else", move || async move {
+            self.server.functions_of(worker).await == functions
+        })
+    }
+
+    /// Waits until a note has all of these words.
+    #[track_caller]
+    pub(crate) fn notes<'a>(&'a self, words: &'a [&'a str]) -> impl Future<Output = ()> + 'a {
+        eventually("there is such a note", move || async move {
+            self.status().await.notes.iter().any(|note| words.iter().all(|word| note.contains(word)))
+        })
+    }
+
+    pub(crate) fn config(&self) -> runtime::Config {
+        self.config.clone()
+    }
+
+    /// Gives the running runtime another configuration.
+    pub(crate) fn reconfigure(&self, config: runtime::Config) {
+        let controllers = self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect();
+        self.runtime().reconfigure(config, controllers).unwrap();
+    }
+
+    /// Returns the policy folder.
+    pub(crate) fn policies(&self) -> PathBuf {
+        self.folder.path().join("policies")
+    }
+
+    pub(crate) fn delete_policy(&self, file: &str) {
+        std::fs::remove_file(self.policies().join(file)).unwrap();
+    }
+
     /// Writes a file into the policy folder in one step, as an operator should.
     pub(crate) fn drop_policy(&self, file: &str, content: &[u8]) {
         let folder = self.folder.path().join("policies");
@@ -335,6 +400,12 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Returns one of the example policies, as it is committed.
+pub(crate) fn example_policy(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name).join(format!("{name}.wasm"));
+    std::fs::read(path).unwrap()
 }
 
 /// Returns a fleet of agents, given by name, executors and labels; the built-in node has no executors.

@@ -1,0 +1,9 @@
+//! Policies in a running site: what each hook is for, what becomes of hostile ones, and how they come and go.
+
+mod folder;
+mod hostile;
+mod matching;
+mod naming;
+mod offline;
+mod parameters;
+mod replacing;

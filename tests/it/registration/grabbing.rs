@@ -11,6 +11,9 @@ on_both_servers! {
         let fleet = fleet(&[("a", 2, &[])], vec![project("lint", None)]);
         let site = SiteBuilder::new().controller("ci", fleet).recorded().start(server).await;
         let ci = site.controller("ci");
+        for worker in ["a_exec-0", "a_exec-1"] {
+            asleep(&site, worker).await;
+        }
         for _ in 0..2 {
             block(&site, "a").await;
         }
@@ -34,7 +37,7 @@ on_both_servers! {
     async fn f37_nobody_asks_while_the_controller_is_quieting_down(server) {
         let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None)]);
         let site = SiteBuilder::new().controller("ci", fleet).recorded().start(server).await;
-        site.offers("a_exec-0", &["build:lint"]).await;
+        asleep(&site, "a_exec-0").await;
         let ci = site.controller("ci");
         ci.quiet_down(true);
         site.eventually_worker("a_exec-0", WorkerState::Waiting).await;
@@ -109,7 +112,7 @@ async fn a_waiting_job_is_no_busy_loop(server: GearmanServer) {
     let fleet = fleet(&[("a", 1, &[]), ("b", 1, &[])], vec![project("lint", None)]);
     let site = SiteBuilder::new().controller("ci", fleet).recorded().start(server).await;
     for node in ["a", "b"] {
-        site.eventually_worker(&format!("{node}_exec-0"), WorkerState::Grabbing).await;
+        asleep(&site, &format!("{node}_exec-0")).await;
         block(&site, node).await;
     }
     for node in ["a", "b"] {
@@ -134,6 +137,11 @@ async fn a_waiting_job_is_no_busy_loop(server: GearmanServer) {
     for job in jobs {
         job.finish().await;
     }
+}
+
+/// Waits until a worker has asked for a job, got none and sleeps, as the server has heard.
+async fn asleep(site: &Site, worker: &str) {
+    eventually("a worker sleeps", || async { site.recorder().count(worker, Kind::PreSleep, 0) > 0 }).await;
 }
 
 /// Starts a build of Jenkins' own that takes an executor of a node.

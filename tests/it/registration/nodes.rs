@@ -2,7 +2,7 @@
 
 use layshaft::domain::{BuildResult, NodeName};
 use layshaft::runtime::status::WorkerState;
-use layshaft::simulator::NodeSpec;
+use layshaft::simulator::{Fault, FaultRule, NodeSpec};
 
 use crate::support::{SiteBuilder, completion, eventually, fleet, marked, on_both_servers, project, within};
 
@@ -158,6 +158,23 @@ on_both_servers! {
             assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
         }
         assert_eq!(ci.builds().len(), 40);
+    }
+
+    async fn f05_a_controller_that_is_gone_offers_nothing_but_management_until_it_answers(server) {
+        let one = || vec![project("lint", None)];
+        let site = SiteBuilder::new()
+            .controller("ci1", fleet(&[("a", 1, &[])], one()))
+            .controller("ci2", fleet(&[("b", 1, &[])], one()))
+            .start(server)
+            .await;
+        site.offers("a_exec-0", &["build:lint"]).await;
+        site.controller("ci1").fault(FaultRule::new("/", Fault::DropBeforeAccept));
+        site.offers("a_exec-0", &[]).await;
+        site.offers("b_exec-0", &["build:lint"]).await;
+        site.offers("ci1_manager", &["set_description:ci1", "stop:ci1"]).await;
+        site.controller("ci1").clear_faults();
+        site.offers("a_exec-0", &["build:lint"]).await;
+        site.eventually_worker("a_exec-0", WorkerState::Grabbing).await;
     }
 
     async fn f19_functions_follow_the_labels_of_a_node(server) {

@@ -102,6 +102,7 @@ impl SiteBuilder {
     }
 
     pub(crate) async fn start_without_waiting(self, server: GearmanServer) -> Site {
+        super::init_logs();
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         for (file, content) in &self.policies {
@@ -194,6 +195,12 @@ impl Site {
     pub(crate) async fn idle(&self) {
         eventually("nothing is left under way", || async { self.runtime().status().await.unwrap().builds.is_empty() })
             .await;
+    }
+
+    /// Gives the runtime the same configuration anew, which replaces its pollers.
+    pub(crate) fn reconfigure(&self) {
+        let parts = self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect();
+        self.runtime().reconfigure(self.config.clone(), parts).unwrap();
     }
 
     /// Stops the runtime as a crash would, as far as builds can tell: nothing is drained.

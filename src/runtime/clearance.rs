@@ -22,7 +22,7 @@ const PATIENCE: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the server what it is, until it answers.
-pub(super) async fn server_kind(server: &str) -> ServerKind {
+async fn server_kind(server: &str) -> ServerKind {
     let mut was_silent = false;
     loop {
         match Admin::connect(server, admin::Config::default()).await {
@@ -41,7 +41,7 @@ pub(super) async fn server_kind(server: &str) -> ServerKind {
     }
 }
 
-/// Clears the controllers of a site one by one, and keeps looking at those that could not be cleared. A controller that
+/// Asks the server what it is, clears the controllers of a site one by one, and keeps looking at those that could not be cleared. A controller that
 /// was reconfigured meanwhile is left to the task that came with its configuration.
 pub(super) async fn clear(
     site: Arc<Site>,
@@ -49,6 +49,10 @@ pub(super) async fn clear(
     cleared: watch::Sender<Clearances>,
 ) {
     let server = &site.server;
+    if site.server_kind.get().is_none() {
+        let kind = server_kind(server).await;
+        site.server_kind.get_or_init(|| kind);
+    }
     let not_cleared = || {
         let is_open = |(name, host): &(&ControllerName, &String)| {
             let is_current = site.controller(name).is_some_and(|controller| controller.host == **host);

@@ -50,9 +50,6 @@ use status::{Mode, Status};
 pub use config::{Config, OfflineMark, OnStuck, RejectAs};
 pub use plan::PipelineSlots;
 
-/// ECHO is answered by gearmand within milliseconds; a peer that is silent for so long is gone.
-const HEARTBEAT: Duration = Duration::from_secs(20);
-
 const LOOK_FOR_UNDELIVERABLE: Duration = Duration::from_secs(30);
 
 const NEVER_ASKED_FOR: &str = "the gearman server did not hand its job out again within an hour";
@@ -217,7 +214,7 @@ impl Runtime {
 async fn serve(
     site: Arc<Site>,
     view: watch::Sender<View>,
-    mut worker: worker::Config,
+    worker: worker::Config,
     kind: Option<ServerKind>,
     hosts: BTreeMap<ControllerName, String>,
     known: Vec<journal::Attempt>,
@@ -228,14 +225,9 @@ async fn serve(
     // Before the server is asked anything: builds go on without it.
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
-    let kind = match kind {
-        Some(kind) => kind,
-        None => tokio::select! {
-            kind = clearance::server_kind(&site.server) => kind,
-            () = stop.cancelled() => return,
-        },
-    };
-    worker.heartbeat = matches!(kind, ServerKind::Gearmand { .. }).then_some(HEARTBEAT);
+    if let Some(kind) = kind {
+        site.server_kind.get_or_init(|| kind);
+    }
     let clearing = clearance::clear(Arc::clone(&site), hosts, cleared.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(clearing));
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
+use crate::gearman::admin::ServerKind;
 use crate::gearman::worker;
 
 use super::executor::{self, Command, Happened};
@@ -28,6 +29,9 @@ use super::table::{FunctionTable, Row, table};
 
 /// A controller that has not answered for so long offers nothing.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
+
+/// ECHO is answered by gearmand within milliseconds; a peer that is silent for so long is gone.
+const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// How often the loop looks although nothing happened: for back-offs that run out.
 const TICK: Duration = Duration::from_secs(1);
@@ -345,7 +349,9 @@ impl Reconciler {
     fn open(&mut self, id: ConnectionId) {
         let Some(controller) = self.site.controller(&id.controller) else { return };
         let client_id = id.client_id(&controller.host);
-        let config = worker::Config { client_id: client_id.clone(), ..self.worker_config.clone() };
+        let answers_echo = matches!(self.site.server_kind.get(), Some(ServerKind::Gearmand { .. }));
+        let heartbeat = answers_echo.then_some(HEARTBEAT);
+        let config = worker::Config { client_id: client_id.clone(), heartbeat, ..self.worker_config.clone() };
         let (commands, received) = mpsc::unbounded_channel();
         let (site, events) = (Arc::clone(&self.site), self.events.clone());
         if id.role == Role::Manager {

@@ -1,7 +1,7 @@
 //! What the tasks of a running daemon share: the controllers, the journal, the policies, the attempts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
+use crate::gearman::admin::ServerKind;
 use crate::jenkins;
 use crate::journal::{AttemptKey, Journal};
 use crate::policy::{self, Policies};
@@ -30,6 +31,8 @@ pub(super) struct Site {
     config: Mutex<Arc<Config>>,
     /// The Gearman server, as its address is configured: part of an attempt's key.
     pub(super) server: String,
+    /// What the server is, once it was asked.
+    pub(super) server_kind: OnceLock<ServerKind>,
     pub(super) journal: Journal,
     pub(super) policies: Arc<Policies>,
     pub(super) attempts: Attempts,
@@ -57,6 +60,7 @@ impl Site {
         Self {
             config: Mutex::new(Arc::new(config)),
             server,
+            server_kind: OnceLock::new(),
             journal,
             policies,
             attempts: Attempts::default(),

@@ -146,7 +146,8 @@ impl Exchange {
             Frame::Unknown { .. } | Frame::Line(_) => return Ok(()),
             Frame::Packet(packet) => packet,
         };
-        if packet.magic != Magic::Response {
+        // geard says WORK_FAIL as if it were a worker, when the true one is lost.
+        if packet.magic != Magic::Response && packet.kind != Kind::WorkFail {
             return Err(Broken::Unexpected(packet.kind.name()));
         }
         match packet.kind {

@@ -104,6 +104,8 @@ struct Scheduled {
     offline_wanted: bool,
     /// Marked by us, so that it may be cleared by us.
     reserved: Option<(NodeName, String)>,
+    /// An earlier life of this daemon saw it start.
+    start_is_journaled: bool,
 }
 
 impl<'a> Task<'a> {
@@ -150,6 +152,7 @@ impl<'a> Task<'a> {
             sent: request.parameters.clone(),
             offline_wanted: request.offline_wanted,
             reserved: None,
+            start_is_journaled: false,
         };
         let ended = match self.start(&project, &request, &parameters, intent).await {
             Ok(started) => self.follow(started, &mut scheduled).await,
@@ -170,8 +173,13 @@ impl<'a> Task<'a> {
             Err(reason) => return Ended::exception(reason),
         };
         self.attempt.update(|progress| progress.holds_executor = project.kind != ProjectKind::Pipeline);
-        let mut scheduled =
-            Scheduled { project, sent: Parameters::new(), offline_wanted: known.intent.offline_wanted, reserved: None };
+        let mut scheduled = Scheduled {
+            project,
+            sent: Parameters::new(),
+            offline_wanted: known.intent.offline_wanted,
+            reserved: None,
+            start_is_journaled: known.build.is_some(),
+        };
         let found = match self.find_again(known, &scheduled.project).await {
             Ok(found) => found,
             Err(ended) => return ended,
@@ -308,7 +316,7 @@ impl<'a> Task<'a> {
         let status = classic::report::Progress::of_build(build.started_ms, now_ms(), build.estimated_duration);
         let name = node.as_ref().map(|node| node.name.clone());
         let journal = self.attempt.progress.borrow().journal;
-        if let Some(id) = journal {
+        if let Some(id) = journal.filter(|_| !scheduled.start_is_journaled) {
             let started = journal::StartedBuild { number: build.id.number, node: name.clone(), url: build.url.clone() };
             if let Err(error) = self.site.journal.started(id, started).await {
                 warn!(%error, "failed to journal the start of a build");

@@ -58,11 +58,11 @@ on_both_servers! {
     async fn f43_the_built_in_node_has_an_empty_name(server) {
         let fleet = Fleet {
             built_in: BuiltInSpec { executors: 1, labels: vec!["big".to_owned()], ..BuiltInSpec::default() },
-            projects: vec![project("lint", Some("built-in"))],
+            projects: vec![project("lint", Some("big"))],
             ..Fleet::default()
         };
         let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
-        let mut job = site.server.submit("build:lint:built-in", "u-1", "{}").await;
+        let mut job = site.server.submit("build:lint:big", "u-1", "{}").await;
         let started = job.started().await;
         assert_eq!(started["node_name"], "");
         assert_eq!(started["node_labels"], serde_json::json!(["big", "built-in"]));

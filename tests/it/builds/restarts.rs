@@ -9,7 +9,7 @@ use crate::support::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f49_f56_a_running_build_is_adopted_after_a_restart() {
-    let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None)]);
+    let fleet = fleet(&[("a", 2, &[])], vec![project("lint", None)]);
     let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
     let mut job = site.server.submit("build:lint", "u-1", "{}").await;
     let started = job.started().await;
@@ -22,6 +22,30 @@ async fn f49_f56_a_running_build_is_adopted_after_a_restart() {
     site.idle().await;
     let recent = site.runtime().journal().recent(10).await.unwrap();
     assert_eq!(recent.iter().map(|record| record.state.as_str()).collect::<Vec<_>>(), ["delivered"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f56_builds_that_hold_every_executor_over_a_restart_are_delivered_when_they_end() {
+    let fleet = fleet(&[("a", 2, &[])], vec![project("lint", None)]);
+    let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
+    let mut jobs = Vec::new();
+    for number in 1..=2 {
+        let mut job = site.server.submit("build:lint", &format!("u-{number}"), "{}").await;
+        assert_eq!(job.started().await["number"], number);
+        jobs.push(job);
+    }
+    site.stop_runtime().await;
+    site.start_runtime().await;
+    site.settle().await;
+    let ci = site.controller("ci");
+    ci.finish("lint", 2, BuildResult::Unstable);
+    // The executor that is free brings the jobs of both, each to its own build.
+    let updates = jobs.pop().unwrap().finish().await;
+    assert_eq!((&completion(&updates)["number"], &completion(&updates)["result"]), (&2.into(), &"UNSTABLE".into()));
+    ci.finish("lint", 1, BuildResult::Success);
+    assert_eq!(completion(&jobs.pop().unwrap().finish().await)["result"], "SUCCESS");
+    assert_eq!(ci.builds().len(), 2);
+    site.idle().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,6 +102,20 @@ on_both_servers! {
             assert_eq!(completion(&site.server.run("build:lint", "always", "{}").await)["number"], number);
         }
         site.idle().await;
+    }
+
+    async fn a_build_is_followed_through_a_new_configuration(server) {
+        let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None), stuck("slow")]);
+        let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
+        let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+        job.started().await;
+        site.reconfigure();
+        site.controller("ci").finish("lint", 1, BuildResult::Success);
+        assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
+        let job = site.server.submit("build:slow", "u-2", r#"{"delay":"2sec"}"#).await;
+        eventually("the build is queued", || async { !site.controller("ci").queue().is_empty() }).await;
+        site.reconfigure();
+        assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
     }
 
     async fn a_drain_takes_nothing_new_finishes_what_runs_and_delivers_it(server) {

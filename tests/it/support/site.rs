@@ -148,6 +148,7 @@ impl SiteBuilder {
 
     /// Starts everything but the runtime.
     pub(crate) async fn prepare(self, server: GearmanServer) -> Site {
+        super::init_logs();
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         for (file, content) in &self.policies {
@@ -275,6 +276,12 @@ impl Site {
     pub(crate) async fn idle(&self) {
         eventually("nothing is left under way", || async { self.runtime().status().await.unwrap().builds.is_empty() })
             .await;
+    }
+
+    /// Gives the runtime the same configuration anew, which replaces its pollers.
+    pub(crate) fn reconfigure(&self) {
+        let parts = self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect();
+        self.runtime().reconfigure(self.config.clone(), parts).unwrap();
     }
 
     /// Stops the runtime as a crash would, as far as builds can tell: nothing is drained.

@@ -4,7 +4,8 @@ use layshaft::domain::BuildResult;
 use layshaft::gearman::client::Update;
 
 use crate::support::{
-    GearmanServer, Kind, SiteBuilder, completion, eventually, fleet, marked, on_both_servers, project, stuck,
+    GearmanServer, Kind, SiteBuilder, completion, eventually, exception, fleet, marked, on_both_servers, project,
+    stuck, within,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,14 +125,14 @@ on_both_servers! {
         job.started().await;
         site.runtime().drain().unwrap();
         eventually("it drains", || async { !site.runtime().status().await.unwrap().not_ready.is_empty() }).await;
-        let _waits = site.server.submit("build:lint", "u-2", "{}").await;
-        // Management goes on.
-        let text = crate::support::exception(&site.server.run("stop:ci", "", r#"{"name":"lint","number":"7"}"#).await);
+        // Management goes on; and after its answer every connection has heard that it has no lease any more.
+        let text = exception(&site.server.run("stop:ci", "", r#"{"name":"lint","number":"7"}"#).await);
         assert_eq!(text, "Cannot find build lint: 7");
+        let _waits = site.server.submit("build:lint", "u-2", "{}").await;
         let ci = site.controller("ci");
         ci.finish("lint", 1, BuildResult::Success);
         assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
-        crate::support::within("the end of the drain", site.runtime().stopped()).await;
+        within("the end of the drain", site.runtime().stopped()).await;
         assert_eq!(ci.builds().len(), 1);
         assert_eq!(site.server.waiting_jobs_of("build:lint").await, 1, "the second job waits, and has not failed");
         let recent = site.runtime().journal().recent(10).await.unwrap();

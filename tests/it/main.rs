@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod builds;
+mod daemon;
 mod floor_plan;
 mod management;
 mod policies;

@@ -10,7 +10,7 @@ mod site;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use gearman::{GearmanServer, Job, Kind, completion};
+pub(crate) use gearman::{GearmanServer, Kind, completion};
 pub(crate) use site::{Site, SiteBuilder, example_policy, fleet, marked, project};
 
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.

@@ -102,6 +102,10 @@ pub enum LoadError {
         "the file cannot be compiled: {0}; if it was still being copied, copy it under a temporary name, then rename it"
     )]
     Compile(String),
+    #[error(
+        "it starts with more memory than a policy gets: {0}; let it start with less, or raise policies.limits.memory"
+    )]
+    TooMuchMemory(String),
     #[error("the file took longer than {0:?} to compile: make it smaller, or raise policies.limits.compile_timeout")]
     CompileTimeout(std::time::Duration),
     #[error(
@@ -187,9 +191,18 @@ fn compile(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Component, 
         .map_err(|error| LoadError::Compile(error.to_string()))?;
     match compiled.recv_timeout(limits.compile_timeout) {
         Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(LoadError::Compile(format!("{error:#}"))),
+        Ok(Err(error)) => Err(not_compiled(format!("{error:#}"))),
         Err(mpsc::RecvTimeoutError::Timeout) => Err(LoadError::CompileTimeout(limits.compile_timeout)),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::Compile("the compiler gave up on it".into())),
+    }
+}
+
+/// The pool refuses modules whose memory would not fit into it, and says so in words only.
+fn not_compiled(error: String) -> LoadError {
+    if error.contains("memory") && error.contains("exceeds the limit") {
+        LoadError::TooMuchMemory(error)
+    } else {
+        LoadError::Compile(error)
     }
 }
 

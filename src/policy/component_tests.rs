@@ -153,3 +153,10 @@ fn a_question_gets_the_same_fuel_on_a_fresh_and_on_a_used_instance() {
     };
     assert_eq!(left(), left());
 }
+
+#[test]
+fn a_guest_that_starts_too_big_is_told_about_memory() {
+    let guest = Guest::new("p").matching(&abstains()).memory_pages(2000).build();
+    let error = load(&guest).unwrap_err().to_string();
+    assert!(error.contains("policies.limits.memory") && !error.contains("copied"), "{error}");
+}

@@ -243,8 +243,9 @@ impl Inner {
         info!(generation = book.number, slots = generation.slots.len(), changes = changed.len(), "policies in force");
         book.blocking = blocking;
         book.published = true;
-        self.finish(book, &look, view);
+        // In force before it is said to be: writing it down takes its time.
         self.live.send_replace(Arc::new(generation));
+        self.finish(book, &look, view);
         ReloadReport { generation: book.number, changed, refused: look.refused }
     }
 

@@ -31,7 +31,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         (
             "20-is-too-big.wasm",
             Guest::new("x").matching(&abstains()).memory_pages(2000).build(),
-            &["cannot be started", "memory"],
+            &["more memory than a policy gets", "policies.limits.memory"],
         ),
         ("20-lies.wasm", Guest::new("x").naming(&named(&["two words"])).build(), &["white space"]),
         (

@@ -111,7 +111,7 @@ on_both_servers! {
         assert_eq!(completion(&updates)["result"], "FAILURE");
         let mut always = site.config();
         always.reject_as = RejectAs::Exception;
-        site.reconfigure(always);
+        site.reconfigure_with(always);
         eventually("jobs are rejected with an exception", || async {
             let updates = site.server.run("build:deploy", "u-2", rejected).await;
             matches!(&updates[..], [Update::Exception(_)])

@@ -12,7 +12,7 @@ mod site;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use gearman::{GearmanServer, Job, Kind, completion, exception, free_port};
+pub(crate) use gearman::{GearmanServer, Kind, completion, exception, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use recorder::Recorder;
 pub(crate) use site::{Site, SiteBuilder, example_policy, fleet, marked, project, stuck};

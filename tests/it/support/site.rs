@@ -237,7 +237,7 @@ impl Site {
         self.controllers.remove(name);
     }
 
-    /// Lets the runtime take over what the site is like now.
+    /// Lets the runtime take over what the site is like now, which replaces its pollers.
     pub(crate) fn reconfigure(&self) {
         self.runtime().reconfigure(self.config.clone(), self.controller_parts()).unwrap();
     }
@@ -276,12 +276,6 @@ impl Site {
     pub(crate) async fn idle(&self) {
         eventually("nothing is left under way", || async { self.runtime().status().await.unwrap().builds.is_empty() })
             .await;
-    }
-
-    /// Gives the runtime the same configuration anew, which replaces its pollers.
-    pub(crate) fn reconfigure(&self) {
-        let parts = self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect();
-        self.runtime().reconfigure(self.config.clone(), parts).unwrap();
     }
 
     /// Stops the runtime as a crash would, as far as builds can tell: nothing is drained.
@@ -359,14 +353,6 @@ impl Site {
         })
     }
 
-    /// Waits until exactly these functions are offered by a worker.
-    #[track_caller]
-    pub(crate) fn offers<'a>(&'a self, worker: &'a str, functions: &'a [&'a str]) -> impl Future<Output = ()> + 'a {
-        eventually("the worker offers this and nothing else", move || async move {
-            self.server.functions_of(worker).await == functions
-        })
-    }
-
     /// Waits until a note has all of these words.
     #[track_caller]
     pub(crate) fn notes<'a>(&'a self, words: &'a [&'a str]) -> impl Future<Output = ()> + 'a {
@@ -380,9 +366,8 @@ impl Site {
     }
 
     /// Gives the running runtime another configuration.
-    pub(crate) fn reconfigure(&self, config: runtime::Config) {
-        let controllers = self.controllers.iter().map(|(name, simulator)| self.parts_of(name, simulator)).collect();
-        self.runtime().reconfigure(config, controllers).unwrap();
+    pub(crate) fn reconfigure_with(&self, config: runtime::Config) {
+        self.runtime().reconfigure(config, self.controller_parts()).unwrap();
     }
 
     /// Returns the policy folder.

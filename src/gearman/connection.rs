@@ -4,13 +4,16 @@
 //! grab separately, with Nagle's algorithm on, stall 40 ms per job. A peer that has silently gone is noticed by the
 //! kernel, with and without unanswered data. Holds no memory for reading while nothing comes.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::codec::{Decoder, Encoder};
@@ -94,21 +97,18 @@ impl Connection {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: it waits for readiness only, and reads and writes without waiting.
+    /// Nothing is lost: what was written has left the queue, and what was read is kept.
     pub async fn exchange(&mut self) -> Result<Exchanged, ConnectionError> {
-        loop {
-            let mut interest = Interest::READABLE;
-            if !self.outgoing.is_empty() {
-                if self.write_some().map_err(ConnectionError::Broken)? {
-                    return Ok(Exchanged::Flushed);
-                }
-                interest |= Interest::WRITABLE;
-            }
-            self.stream.ready(interest).await.map_err(ConnectionError::Broken)?;
-            if self.read_some()? {
-                return Ok(Exchanged::Read);
-            }
+        poll_fn(|context| self.poll_exchange(context)).await
+    }
+
+    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<Exchanged, ConnectionError>> {
+        if !self.outgoing.is_empty()
+            && let Poll::Ready(written) = self.poll_write(context)
+        {
+            return Poll::Ready(written.map(|()| Exchanged::Flushed));
         }
+        self.poll_read(context).map_ok(|()| Exchanged::Read)
     }
 
     /// Takes the next frame out of what was read.
@@ -142,31 +142,37 @@ impl Connection {
         SockRef::from(&self.stream)
     }
 
-    /// Writes once, and says whether nothing is left.
-    fn write_some(&mut self) -> io::Result<bool> {
-        match self.stream.try_write(&self.outgoing) {
-            Ok(written) => self.outgoing.advance(written),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
+    /// Writes until nothing is left.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        while !self.outgoing.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.outgoing));
+            self.outgoing.advance(written.map_err(ConnectionError::Broken)?);
         }
-        let done = self.outgoing.is_empty();
-        if done && self.outgoing.capacity() > WRITE_ROOM_KEPT {
+        if self.outgoing.capacity() > WRITE_ROOM_KEPT {
             self.outgoing = BytesMut::new();
         }
-        Ok(done)
+        Poll::Ready(Ok(()))
     }
 
-    /// Reads once, and says whether anything came.
-    fn read_some(&mut self) -> Result<bool, ConnectionError> {
+    /// Reads once. That a read which does not fill its buffer has emptied the socket is known to tokio here, and not in
+    /// `try_read`: the next wait needs no system call that only finds nothing.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        // No room is made before there is something to read.
+        ready!(self.stream.poll_read_ready(context)).map_err(ConnectionError::Broken)?;
         // The codec reserves more where a long packet has begun.
         if self.incoming.capacity() - self.incoming.len() < READ_STEP {
             self.incoming.reserve(READ_STEP);
         }
-        match self.stream.try_read_buf(&mut self.incoming) {
-            Ok(0) => Err(ConnectionError::Closed),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(ConnectionError::Broken(error)),
+        match pin!(self.stream.read_buf(&mut self.incoming)).poll(context) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(ConnectionError::Closed)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(ConnectionError::Broken(error))),
+            Poll::Pending => {
+                if self.incoming.is_empty() {
+                    self.incoming = BytesMut::new();
+                }
+                Poll::Pending
+            }
         }
     }
 }

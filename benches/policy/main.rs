@@ -24,14 +24,14 @@ use support::{Samples, Spread};
 const ALLOWLIST: &str = "parameter-allowlist";
 const HIERARCHY: &str = "label-hierarchy";
 
-const JOBS: usize = 20_000;
+const JOBS: usize = 5_000;
 
 /// Nodes that all look different, so that each of them is a question of its own.
 const NODES: usize = 2_000;
 
-const PASSES: usize = 10;
+const PASSES: usize = 5;
 
-const DROPS: usize = 9;
+const DROPS: usize = 7;
 
 /// How long a dropped file may take; reached only when the watcher is broken.
 const PATIENCE: Duration = Duration::from_secs(30);

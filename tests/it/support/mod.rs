@@ -20,13 +20,6 @@ pub(crate) use site::{Site, SiteBuilder, example_policy, fleet, marked, project,
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Shows what the program logs, as `RUST_LOG` says, beside the output of the test that fails.
-pub(crate) fn init_logs() {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    // Another test has done it already.
-    let _done = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-}
-
 /// Waits until a condition holds, looking often.
 #[track_caller]
 pub(crate) fn eventually<'a, F>(what: &'a str, mut holds: impl FnMut() -> F + 'a) -> impl Future<Output = ()> + 'a

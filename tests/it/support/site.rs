@@ -148,7 +148,7 @@ impl SiteBuilder {
 
     /// Starts everything but the runtime.
     pub(crate) async fn prepare(self, server: GearmanServer) -> Site {
-        super::init_logs();
+        super::log::keep();
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         for (file, content) in &self.policies {

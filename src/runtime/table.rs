@@ -201,7 +201,7 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                 }
                 match pass.offers(node, rules, &mut notes) {
                     Ok(offers) => {
-                        candidates.extend(offers.into_iter().map(|(function, offer)| (name, node, function, offer)))
+                        candidates.extend(offers.into_iter().map(|(function, offer)| (name, node, function, offer)));
                     }
                     Err(Undecided { error }) => {
                         notes.insert(Note::Undecided {

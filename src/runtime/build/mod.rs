@@ -337,7 +337,7 @@ impl<'a> Task<'a> {
                 self.controller.watcher.hurry(crate::jenkins::Part::Nodes);
             }
             Err(error) => {
-                warn!(controller = %self.attempt.controller, %node, %error, "failed to bring node back online")
+                warn!(controller = %self.attempt.controller, %node, %error, "failed to bring node back online");
             }
         }
     }

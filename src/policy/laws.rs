@@ -115,19 +115,15 @@ fn naming() -> Vec<NamingQuestion> {
 }
 
 fn matching() -> Vec<MatchingQuestion> {
-    let expressions: [(&str, &[&str]); 2] = [("linux", &["linux"]), ("gpu||linux&&!arm", &["arm", "gpu", "linux"])];
-    let questions = expressions.iter().flat_map(|(expression, atoms)| {
-        pairs(|project, node| MatchingQuestion {
-            controller: sample(),
-            project: Some(project),
-            kind: ProjectKind::Freestyle,
-            expression: Some((*expression).to_owned()),
-            atoms: atoms.iter().map(|&atom| atom.to_owned()).collect(),
-            classic: node.labels.iter().any(|label| label == "linux"),
-            node,
-        })
-    });
-    questions.collect()
+    pairs(|project, node| MatchingQuestion {
+        controller: sample(),
+        project: Some(project),
+        kind: ProjectKind::Freestyle,
+        expression: Some("gpu||linux&&!arm".to_owned()),
+        atoms: ["arm", "gpu", "linux"].map(str::to_owned).into(),
+        classic: node.labels.iter().any(|label| label == "linux"),
+        node,
+    })
 }
 
 fn parameters() -> Vec<ParametersQuestion> {

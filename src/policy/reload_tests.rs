@@ -328,7 +328,12 @@ async fn the_folder_is_followed() {
     // A file that is written in two steps, with a pause longer than the quiet time, is refused, then taken.
     let whole = better();
     site.put("10-a.wasm", &whole[..300]);
-    wait_for(&policies, |generation| generation.is_blocked(&controller("ci"), &project("lint").name, &[].into())).await;
+    let refused = async {
+        while policies.list().iter().all(|policy| policy.state != SlotState::Refused) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), refused).await.expect("in time");
     site.put("10-a.wasm", &whole);
     wait_for(&policies, |generation| generation.digests() == [Digest::of(&better())]).await;
 

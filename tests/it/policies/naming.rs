@@ -96,6 +96,10 @@ on_both_servers! {
         site.controller("ci").finish("lint", 1, BuildResult::Success);
         assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
         site.controller("ci").remove_project("new");
+        eventually("its end is seen", || async {
+            !site.status().await.notes.iter().any(|note| note.contains("the names of new on ci"))
+        })
+        .await;
         site.drop_policy("10-names.wasm", &Guest::new("names").naming(&named(&["plain"])).build());
         site.offers("a_exec-0", &["build:plain"]).await;
         assert_eq!(site.status().await.notes, [""; 0], "it is well again");

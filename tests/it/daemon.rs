@@ -58,7 +58,10 @@ impl Daemon {
     /// Runs a command of the program against this daemon.
     async fn layshaft(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_layshaft"));
-        command.args(arguments).env("LAYSHAFT_CONTROL_SOCKET", self.socket()).env("LAYSHAFT_GEARMAN_SERVER", &self.gearman);
+        command
+            .args(arguments)
+            .env("LAYSHAFT_CONTROL_SOCKET", self.socket())
+            .env("LAYSHAFT_GEARMAN_SERVER", &self.gearman);
         within(arguments[0], command.stdin(Stdio::null()).output()).await.unwrap()
     }
 
@@ -70,7 +73,9 @@ impl Daemon {
     async fn wait_until_ready(&self) {
         eventually("the daemon is ready", || async {
             let status = self.status().await;
-            status.is_some_and(|status| status["not_ready"] == serde_json::json!([]) && status["functions"] != serde_json::json!({}))
+            status.is_some_and(|status| {
+                status["not_ready"] == serde_json::json!([]) && status["functions"] != serde_json::json!({})
+            })
         })
         .await;
     }
@@ -201,7 +206,10 @@ async fn sigterm_waits_for_the_build_that_runs_and_delivers_its_result() {
     let mut job = server.submit("build:lint", "u", "{}").await;
     job.started().await;
     daemon.signal("TERM");
-    eventually("the daemon drains", || async { daemon.status().await.is_some_and(|status| status["mode"] == "draining") }).await;
+    eventually("the daemon drains", || async {
+        daemon.status().await.is_some_and(|status| status["mode"] == "draining")
+    })
+    .await;
     ci.finish("lint", 1, BuildResult::Success);
     assert_eq!(crate::support::completion(&job.finish().await)["result"], "SUCCESS");
     assert!(daemon.wait().await.success());
@@ -231,7 +239,7 @@ async fn the_demo_loses_nothing_and_starts_nothing_twice() {
     let output = tokio::time::timeout(std::time::Duration::from_secs(120), demo).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let board: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(board["rows"].as_array().unwrap().len(), 24);
+    assert_eq!(board["rows"].as_array().unwrap().len(), 16);
     assert_eq!(board["surplus"], 0);
     assert!(board["offline"][0].as_str().unwrap().starts_with("beta-once"), "{}", board["offline"]);
 }

@@ -20,7 +20,7 @@ fn floor_of(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -36,9 +36,15 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// Returns the rooms that a file imports, with the line.
 fn imports(text: &str) -> Vec<(&str, &str)> {
     let lines = text.lines().map(str::trim).filter_map(|line| Some((line.split_once("use crate::")?.1, line)));
-    lines
-        .map(|(path, line)| (path.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or(path), line))
-        .collect()
+    let mut found = Vec::new();
+    for (path, line) in lines {
+        // Several rooms stand in braces, apart by commas; what is imported from each does not matter.
+        let rooms = path.strip_prefix('{').map_or(path, |group| group.split('}').next().unwrap_or(group));
+        let rooms = if path.starts_with('{') { rooms.split(',').collect() } else { vec![rooms] };
+        let end_of_name = |room: &str| room.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(room.len());
+        found.extend(rooms.into_iter().map(str::trim).map(|room| (&room[..end_of_name(room)], line)));
+    }
+    found
 }
 
 #[test]

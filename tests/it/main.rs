@@ -12,4 +12,5 @@ mod floor_plan;
 mod management;
 mod policies;
 mod registration;
+mod rows;
 mod support;

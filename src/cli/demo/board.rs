@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -24,6 +25,9 @@ pub(super) struct Board {
     jobs: JoinSet<anyhow::Result<Row>>,
     #[serde(skip)]
     submitted: u32,
+    /// How many of them have become builds.
+    #[serde(skip)]
+    started: watch::Sender<u32>,
 }
 
 /// One job.
@@ -56,9 +60,17 @@ impl Board {
                 ..Submission::default()
             };
             let job = site.client.submit(submission).await?;
-            self.jobs.spawn(follow(job, unique, function.to_owned()));
+            self.jobs.spawn(follow(job, unique, function.to_owned(), self.started.clone()));
             self.submitted += 1;
         }
+        Ok(())
+    }
+
+    /// Waits until everything that was submitted has become a build.
+    pub(super) async fn wait_until_started(&self, patience: Duration) -> anyhow::Result<()> {
+        let mut started = self.started.subscribe();
+        let all = started.wait_for(|&started| started >= self.submitted);
+        timeout(patience, all).await.context("a job never became a build")??;
         Ok(())
     }
 
@@ -109,18 +121,22 @@ impl Board {
         }
         let shares: Vec<String> = per_controller.iter().map(|(name, count)| format!("{count} on {name}")).collect();
         let lost = self.submitted as usize - self.rows.len();
-        let mut summary =
-            format!("\n{} jobs: {}. Lost: {lost}. Started twice: {}.", self.submitted, shares.join(", "), self.surplus);
-        for node in &self.offline {
-            summary += &format!("\nTaken offline by policy: {node}.");
-        }
-        summary
+        let shares = shares.join(", ");
+        let count = format!("\n{} jobs: {shares}. Lost: {lost}. Started twice: {}.", self.submitted, self.surplus);
+        let offline = self.offline.iter().map(|node| format!("Taken offline by policy: {node}."));
+        [count].into_iter().chain(offline).collect::<Vec<_>>().join("\n")
     }
 }
 
-async fn follow(mut job: Submitted, unique: String, function: String) -> anyhow::Result<Row> {
+async fn follow(
+    mut job: Submitted,
+    unique: String,
+    function: String,
+    started: watch::Sender<u32>,
+) -> anyhow::Result<Row> {
     let report: serde_json::Value = loop {
         match job.next().await {
+            Some(Update::Data(_)) => started.send_modify(|started| *started += 1),
             Some(Update::Complete(data)) => break serde_json::from_slice(&data)?,
             Some(update) if update.is_last() => bail!("{function} ({unique}) ended with {update:?}"),
             Some(_) => {}

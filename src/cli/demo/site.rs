@@ -17,7 +17,7 @@ use crate::gearman::worker;
 use crate::jenkins::{self, BaseUrl, Credentials, Intervals};
 use crate::journal::Journal;
 use crate::policy::{self, Grant, Policies, SlotGuard};
-use crate::runtime::status::{BuildState, BuildStatus, Status};
+use crate::runtime::status::Status;
 use crate::runtime::{self, ControllerParts, Parts, Runtime};
 use crate::simulator::{Fleet, Options, Simulator};
 
@@ -96,14 +96,6 @@ impl Site {
             let offered =
                 status.controllers.len() == 2 && status.functions.contains_key(&known("build:shop/web/test:ubuntu"));
             status.not_ready.is_empty() && connected && offered
-        })
-        .await
-    }
-
-    pub(super) async fn wait_until_running(&self, count: usize, patience: Duration) -> anyhow::Result<()> {
-        let is_running = |build: &&BuildStatus| build.state == BuildState::Running;
-        self.wait(patience, "the first builds to run", |status| {
-            status.builds.iter().filter(is_running).count() >= count
         })
         .await
     }

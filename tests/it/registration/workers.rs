@@ -75,9 +75,13 @@ on_both_servers! {
         .await;
         for host in ["empty", "full", "quiet"] {
             let functions = [format!("set_description:{host}"), format!("stop:{host}")];
-            assert_eq!(site.server.functions_of(&format!("{host}_manager")).await, functions);
-            for function in functions {
-                assert_eq!(site.server.workers_for(&function).await, 1, "{function}");
+            // geard takes its time to list a connection that is up.
+            eventually("the manager offers its two functions", || async {
+                site.server.functions_of(&format!("{host}_manager")).await == functions
+            })
+            .await;
+            for function in &functions {
+                assert_eq!(site.server.workers_for(function).await, 1, "{function}");
             }
         }
         // It answers, too: the build does not exist, which is an answer.

@@ -271,7 +271,14 @@ impl Reconciler {
                 continue;
             }
             let picture = controller.watcher.picture().borrow().clone();
-            let (Some(nodes), Some(projects)) = (&picture.nodes, &picture.projects) else { continue };
+            let (Some(nodes), Some(projects)) = (&picture.nodes, &picture.projects) else {
+                // Its poller is new, as after a change of the configuration: what the one before saw still holds.
+                if let Some(known) = self.view.borrow().snapshot.controllers.get(name) {
+                    let tags = controller.for_policies.tags.clone();
+                    controllers.insert(name.clone(), Controller { tags, serve: controller.serve, ..known.clone() });
+                }
+                continue;
+            };
             let mut nodes_now = Arc::clone(&nodes.value);
             for marked in self.site.offline_marks.newer_than(name, nodes.asked_at) {
                 let nodes = Arc::make_mut(&mut nodes_now);

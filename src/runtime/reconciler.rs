@@ -425,6 +425,8 @@ async fn computed(computing: &mut Option<JoinHandle<FunctionTable>>) -> Function
         *computing = None;
         match result {
             Ok(table) => return table,
+            // The runtime shuts down.
+            Err(error) if error.is_cancelled() => {}
             Err(error) => error!(%error, "computing the function table failed; the one before stays; this is a bug"),
         }
     }

@@ -20,6 +20,7 @@ mod overview;
 mod plan;
 mod reconciler;
 mod rules;
+mod settling;
 mod site;
 mod snapshot;
 pub mod status;

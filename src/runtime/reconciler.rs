@@ -22,6 +22,7 @@ use super::identity::{ConnectionId, Role};
 use super::management;
 use super::plan::{self, Step, World, plan};
 use super::rules::PolicyRules;
+use super::settling::Settling;
 use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
@@ -69,7 +70,7 @@ pub(super) struct Link {
     client_id: String,
     pub(super) connected: bool,
     /// Its lease was revoked, and a grab that was under way may still bring a job.
-    settling: bool,
+    settling: Settling,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -168,7 +169,10 @@ impl Reconciler {
 
     fn is_drained(&self) -> bool {
         self.mode == Mode::Draining
-            && self.links.values().all(|link| link.state.job.is_none() && !link.state.leased && !link.settling)
+            && self
+                .links
+                .values()
+                .all(|link| link.state.job.is_none() && !link.state.leased && !link.settling.is_under_way())
             && self.site.attempts.live().iter().all(|attempt| attempt.progress.borrow().outcome.is_some())
     }
 
@@ -180,18 +184,17 @@ impl Reconciler {
                 if link.connected {
                     warn!(connection = %id, %error, "connection to the gearman server lost; reconnecting");
                 }
-                (link.connected, link.settling) = (false, false);
+                link.connected = false;
             }
-            Happened::JobStarted(function) => (link.state.job, link.settling) = (Some(function), false),
+            Happened::JobStarted(function) => link.state.job = Some(function),
             Happened::JobEnded { leased } => {
-                (link.state.job, link.settling) = (None, false);
+                link.state.job = None;
                 if link.state.leased && !leased {
                     // Said once more, since a grant may have crossed the news: what was said last counts.
-                    link.state.leased = false;
-                    let _closed_meanwhile = link.commands.send(Command::Revoke);
+                    link.revoke();
                 }
             }
-            Happened::Settled => link.settling = false,
+            Happened::Settled(revocation) => link.settling.settle(revocation),
             Happened::Woken => self.wake_another(id),
             Happened::Closed => {
                 self.links.remove(id);
@@ -360,7 +363,7 @@ impl Reconciler {
             tokio::spawn(executor::run(site, id.clone(), config, received, events));
         }
         let (state, meanings) = (plan::Connection::default(), Arc::default());
-        let link = Link { state, meanings, client_id, connected: false, settling: false, commands };
+        let link = Link { state, meanings, client_id, connected: false, settling: Settling::default(), commands };
         self.links.insert(id, link);
     }
 
@@ -385,9 +388,19 @@ impl Reconciler {
 
     fn lease(&mut self, id: &ConnectionId, leased: bool) {
         let Some(link) = self.links.get_mut(id) else { return };
-        link.state.leased = leased;
-        link.settling = !leased;
-        let _closed_meanwhile = link.commands.send(if leased { Command::Grant } else { Command::Revoke });
+        if leased {
+            link.state.leased = true;
+            let _closed_meanwhile = link.commands.send(Command::Grant);
+        } else {
+            link.revoke();
+        }
+    }
+}
+
+impl Link {
+    fn revoke(&mut self) {
+        self.state.leased = false;
+        let _closed_meanwhile = self.commands.send(Command::Revoke(self.settling.revoke()));
     }
 }
 

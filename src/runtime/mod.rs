@@ -8,6 +8,7 @@
 //!
 //! `table` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
 
+mod ask_again;
 mod attempts;
 mod build;
 mod clearance;

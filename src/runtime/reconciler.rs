@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,6 +17,7 @@ use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
 use crate::gearman::admin::ServerKind;
 use crate::gearman::worker;
 
+use super::ask_again::AskAgain;
 use super::executor::{self, Command, Happened};
 use super::identity::{ConnectionId, Role};
 use super::management;
@@ -59,6 +60,7 @@ pub(super) struct Reconciler {
     pub(super) cleared: watch::Receiver<Clearances>,
     inputs: Option<TableInputs>,
     computing: Option<JoinHandle<FunctionTable>>,
+    ask_again: AskAgain,
     events: mpsc::UnboundedSender<(ConnectionId, Happened)>,
 }
 
@@ -114,6 +116,7 @@ impl Reconciler {
             cleared,
             inputs: None,
             computing: None,
+            ask_again: AskAgain::new(),
             events,
         };
         (reconciler, happened)
@@ -313,9 +316,11 @@ impl Reconciler {
         }
         let generation = self.site.policies.live();
         let inputs = TableInputs::new(generation.number(), snapshot);
-        if self.inputs.as_ref() == Some(&inputs) {
+        let inputs_changed = self.inputs.as_ref() != Some(&inputs);
+        if !inputs_changed && !self.ask_again.is_due(Instant::now()) {
             return;
         }
+        self.ask_again.asked(inputs_changed);
         self.inputs = Some(inputs);
         let (snapshot, previous) = (Arc::clone(snapshot), Arc::clone(&self.view.borrow().table));
         let config = self.site.config();
@@ -325,6 +330,7 @@ impl Reconciler {
     }
 
     fn publish(&mut self, table: FunctionTable) {
+        self.ask_again.answered(table.is_decided(), Instant::now());
         let known = Arc::clone(&self.view.borrow().table);
         for note in table.notes.difference(&known.notes) {
             warn!("{note}");

@@ -14,6 +14,7 @@ mod build;
 mod clearance;
 mod config;
 mod executor;
+mod housekeeping;
 mod identity;
 mod lease;
 mod management;
@@ -227,6 +228,7 @@ async fn serve(
     // Before the server is asked anything: builds go on without it.
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
     if let Some(kind) = kind {
         site.server_kind.get_or_init(|| kind);
     }

@@ -181,18 +181,18 @@ fn status_shows_the_whole_picture() {
             "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "quieting_down": false,
             "jenkins_version": "2.516", "age_ms": 1234, "trouble": "token refused; check `token_file`", "projects": 9,
             "nodes": [
-                { "name": { "agent": "n1" }, "online": true, "offline_reason": null, "executors": 2, "busy": 1, "functions": 12,
+                { "name": "n1", "online": true, "offline_reason": null, "executors": 2, "busy": 1, "functions": 12,
                   "workers": [
                     { "client_id": "n1_exec-0", "connected": true, "state": "running", "function": "build:lint" },
                     { "client_id": "n1_exec-1", "connected": true, "state": "grabbing", "function": null }
                   ] },
-                { "name": { "agent": "n2" }, "online": false, "offline_reason": "disk full\nsince Monday", "executors": 1, "busy": 0,
+                { "name": "n2", "online": false, "offline_reason": "disk full\nsince Monday", "executors": 1, "busy": 0,
                   "functions": 0, "workers": [] }
             ]
         }],
         "functions": { "build:lint": { "project": "lint", "nodes": 1 } },
         "builds": [{
-            "function": "build:lint", "unique": "u-1", "controller": "ci1", "project": "lint", "node": { "agent": "n1" },
+            "function": "build:lint", "unique": "u-1", "controller": "ci1", "project": "lint", "node": "n1",
             "worker": "n1_exec-0", "state": "running", "queue_item": 5, "number": 7
         }],
         "policies": [{

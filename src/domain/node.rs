@@ -9,12 +9,16 @@ use super::RunningBuild;
 ///
 /// Jenkins localises the display name of its own node and calls it `""` in builds, so that one is told apart by kind
 /// and never by text.
+///
+/// Shown to people, and written as JSON, as plain text: an agent's name, or `(built-in)`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", from = "String")]
 pub enum NodeName {
     BuiltIn,
     Agent(String),
 }
+
+const BUILT_IN: &str = "(built-in)";
 
 impl NodeName {
     pub fn agent(name: impl Into<String>) -> Self {
@@ -34,9 +38,24 @@ impl NodeName {
 impl fmt::Display for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BuiltIn => "(built-in)",
+            Self::BuiltIn => BUILT_IN,
             Self::Agent(name) => name,
         })
+    }
+}
+
+impl From<NodeName> for String {
+    fn from(name: NodeName) -> Self {
+        match name {
+            NodeName::BuiltIn => BUILT_IN.to_owned(),
+            NodeName::Agent(name) => name,
+        }
+    }
+}
+
+impl From<String> for NodeName {
+    fn from(text: String) -> Self {
+        if text == BUILT_IN { Self::BuiltIn } else { Self::Agent(text) }
     }
 }
 
@@ -88,4 +107,22 @@ pub struct Executor {
     /// Busy is told by this field alone: a build that we may not read is hidden.
     pub idle: bool,
     pub build: Option<RunningBuild>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_written_as_plain_text_and_read_back() {
+        for (name, json) in [
+            (NodeName::BuiltIn, r#""(built-in)""#),
+            (NodeName::agent("n1"), r#""n1""#),
+            (NodeName::agent("built-in"), r#""built-in""#),
+        ] {
+            assert_eq!(serde_json::to_string(&name).unwrap(), json);
+            assert_eq!(serde_json::from_str::<NodeName>(json).unwrap(), name);
+            assert_eq!(format!("\"{name}\""), json);
+        }
+    }
 }

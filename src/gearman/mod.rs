@@ -8,6 +8,7 @@ pub mod client;
 pub mod codec;
 pub mod connection;
 mod dial;
+pub mod pace;
 pub mod packet;
 pub mod priority;
 mod pulse;

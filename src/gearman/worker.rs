@@ -17,6 +17,7 @@ use tracing::debug;
 use super::backoff::Backoff;
 use super::codec;
 use super::connection::{Connection, ConnectionError, Exchanged, KeepAlive};
+use super::pace::Pace;
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
 use super::session::{self, Session};
@@ -44,6 +45,8 @@ pub struct Config {
     pub backoff_cap: Duration,
     /// The longest packet that is taken from the server.
     pub max_payload: usize,
+    /// Shared by all workers that have a clone of this: so they do not all connect at once.
+    pub pace: Pace,
 }
 
 /// What the owner has to hear.
@@ -227,6 +230,11 @@ impl Worker {
         self.session.is_grabbing()
     }
 
+    /// Says whether there is something that the owner has not heard yet.
+    pub fn has_news(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     pub fn is_leased(&self) -> bool {
         self.session.is_leased()
     }
@@ -310,6 +318,7 @@ impl Config {
             answer_timeout: Duration::from_secs(60),
             backoff_cap: Duration::from_secs(2),
             max_payload: codec::DEFAULT_MAX_BODY,
+            pace: Pace::new(),
         }
     }
 }
@@ -325,7 +334,11 @@ impl fmt::Debug for Link {
 }
 
 async fn connect(config: Config) -> Result<Connection, ConnectionError> {
-    Connection::open(&config.server, config.connect_timeout, config.keep_alive, config.max_payload).await
+    let place = config.pace.enter().await;
+    let connection =
+        Connection::open(&config.server, config.connect_timeout, config.keep_alive, config.max_payload).await?;
+    place.connected();
+    Ok(connection)
 }
 
 impl Live {

@@ -16,6 +16,7 @@ mod attempt;
 mod connection;
 mod error;
 mod handle;
+mod node;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types};
 
+use super::node::StoredNode;
 use super::{
     Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, Marker, StartedBuild, State, Terminal,
     TerminalKind, Times,
@@ -34,7 +35,7 @@ pub(super) fn intend(connection: &Connection, intent: &Intent, now: SystemTime) 
         key.function,
         controller.as_str(),
         project.full(),
-        to_json(node),
+        to_json(&StoredNode::from(node)),
         worker,
         marker.as_ref().map(|marker| &marker.name),
         marker.as_ref().map(|marker| &marker.value),
@@ -62,7 +63,7 @@ pub(super) fn started(
     now: SystemTime,
 ) -> Result<(), Error> {
     let sql = "UPDATE attempts SET state = ?2, build_number = ?3, build_node = ?4, build_url = ?5, started_ms = ?6 WHERE id = ?1";
-    let node = build.node.as_ref().map(to_json);
+    let node = build.node.as_ref().map(|node| to_json(&StoredNode::from(node)));
     advance(connection, id, State::Started, sql, &[&to_integer(build.number), &node, &build.url, &to_millis(now)])
 }
 
@@ -182,7 +183,7 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         },
         controller: ControllerName::new(row.get::<_, String>("controller")?),
         project: ProjectName::new(row.get::<_, String>("project")?),
-        node: from_json(row, "node")?.ok_or_else(|| unreadable(row, "node"))?,
+        node: node(row, "node")?.ok_or_else(|| unreadable(row, "node"))?,
         worker: row.get("worker")?,
         marker: marker_name.zip(marker_value).map(|(name, value)| Marker { name, value }),
         pinned: row.get("pinned")?,
@@ -204,8 +205,12 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
 
 fn started_build(row: &Row<'_>) -> rusqlite::Result<Option<StartedBuild>> {
     let Some(number) = row.get::<_, Option<i64>>("build_number")? else { return Ok(None) };
-    let node: Option<NodeName> = from_json(row, "build_node")?;
+    let node = node(row, "build_node")?;
     Ok(Some(StartedBuild { number: from_integer(number), node, url: row.get("build_url")? }))
+}
+
+fn node(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<NodeName>> {
+    Ok(from_json::<StoredNode>(row, column)?.map(NodeName::from))
 }
 
 fn ending(row: &Row<'_>) -> rusqlite::Result<Option<Ending>> {

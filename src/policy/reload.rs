@@ -148,6 +148,8 @@ impl Policies {
         let inner = self.inner.clone();
         match tokio::task::spawn_blocking(move || work(&inner)).await {
             Ok(result) => result,
+            // The runtime shuts down, and whoever waits for the answer ends with it.
+            Err(error) if error.is_cancelled() => std::future::pending().await,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }

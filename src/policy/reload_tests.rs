@@ -393,3 +393,16 @@ async fn a_newcomer_that_is_refused_blocks_nothing_unless_the_site_names_it() {
     policies.reload().await;
     assert!(is_blocked(&policies, "lint"));
 }
+
+#[test]
+fn the_end_of_the_runtime_ends_the_watch_quietly() {
+    let site = Site::new();
+    let policies = Arc::new(site.open());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ended = runtime.handle().clone();
+    runtime.shutdown_background();
+    let _inside = ended.enter();
+    let mut watching = std::pin::pin!(policies.watch(CancellationToken::new()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(watching.as_mut().poll(&mut context).is_ready(), "the watch goes on without a runtime");
+}

@@ -3,6 +3,7 @@
 //! Notifications only say when to look; what to do is decided by what the folder looks like. On mounts without
 //! notifications the slow rescan finds the same.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,11 +21,12 @@ impl Policies {
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.follow() => {}
+            _ = self.follow() => {}
         }
     }
 
-    async fn follow(&self) {
+    /// Ends only with the runtime that it runs on.
+    async fn follow(&self) -> Option<Infallible> {
         let config = self.config();
         let changed = Arc::new(Notify::new());
         let mut watcher = None;
@@ -36,7 +38,7 @@ impl Policies {
             if watcher.is_none() {
                 watcher = subscribe(&config.folder, &changed);
             }
-            let mut seen = self.stamp().await;
+            let mut seen = self.stamp().await?;
             if loaded.as_ref() == Some(&seen) {
                 tokio::select! {
                     () = changed.notified() => {}
@@ -54,7 +56,7 @@ impl Policies {
                 tokio::select! {
                     () = changed.notified() => {}
                     () = tokio::time::sleep(config.quiet) => {
-                        let now = self.stamp().await;
+                        let now = self.stamp().await?;
                         if now == seen {
                             break;
                         }
@@ -69,10 +71,14 @@ impl Policies {
         }
     }
 
-    async fn stamp(&self) -> Stamp {
+    /// Looks at the folder; none once the runtime shuts down, which takes up no more work.
+    async fn stamp(&self) -> Option<Stamp> {
         let folder = self.config().folder.clone();
-        let stamp = tokio::task::spawn_blocking(move || Stamp::of(&folder)).await;
-        stamp.expect("looking at a folder does not panic")
+        match tokio::task::spawn_blocking(move || Stamp::of(&folder)).await {
+            Ok(stamp) => Some(stamp),
+            Err(error) if error.is_cancelled() => None,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use crate::domain::{FunctionName, Node, NodeName};
-use crate::gearman::worker::{self, Report, Revocation, Worker};
+use crate::gearman::worker::{self, Report, Worker};
 use crate::journal::{AttemptKey, Ending, Terminal, TerminalKind};
 use crate::policy::Digest;
 
@@ -23,6 +23,7 @@ use super::attempts::{Attempt, NewAttempt, Outcome, Progress, TakenUp};
 use super::build;
 use super::identity::ConnectionId;
 use super::management;
+use super::settling::Unanswered;
 use super::site::Site;
 use super::table::Row;
 
@@ -39,7 +40,8 @@ pub(super) enum Command {
     /// Offer exactly these, and know what they mean.
     Offer(BTreeSet<FunctionName>, Arc<Row>),
     Grant,
-    Revoke,
+    /// Take no more jobs, and answer with the same number once none can come any more.
+    Revoke(u64),
     /// Grab, since a sleeper without a lease was woken.
     Wake,
     /// End, as soon as no grab and no job is under way. Once the commands end too, a running job is left behind.
@@ -60,8 +62,8 @@ pub(super) enum Happened {
     },
     /// The server has a job, and there is no lease to take it with.
     Woken,
-    /// No job can come any more until it is leased again.
-    Settled,
+    /// No job can come any more of the lease that was revoked with this number, or of one before.
+    Settled(u64),
     Closed,
 }
 
@@ -86,16 +88,20 @@ pub(super) async fn run(
         undelivered: None,
         journaling: None,
         closing: false,
+        unanswered: Unanswered::default(),
         events,
     };
     while !executor.may_close() {
+        executor.answer_revocation();
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
-            event = executor.worker.event() => executor.handle(event),
+            // A lease that was revoked before the server woke this worker must not bring the job that it was woken for.
+            biased;
             command = commands.recv() => match command {
                 None => break,
                 Some(command) => executor.obey(command),
             },
+            event = executor.worker.event() => executor.handle(event),
             () = progressed(&mut executor.running) => {
                 // What the reconciler has said about the lease comes before the packet that asks for the next job.
                 while let Ok(command) = commands.try_recv() {
@@ -120,6 +126,7 @@ struct Executor {
     /// The latest write to the journal.
     journaling: Option<JoinHandle<()>>,
     closing: bool,
+    unanswered: Unanswered,
     events: Events,
 }
 
@@ -155,7 +162,7 @@ impl Executor {
     /// Returns whether no job is here, none on its way, and no result has still to leave: geard fails a job whose
     /// connection is closed.
     fn may_close(&self) -> bool {
-        let has_job = self.running.is_some() || self.worker.is_grabbing();
+        let has_job = self.running.is_some() || self.worker.is_grabbing() || self.worker.has_news();
         self.closing && !has_job && self.undelivered.is_none()
     }
 
@@ -168,11 +175,14 @@ impl Executor {
             }
             Command::Grant if self.closing => {}
             Command::Grant => self.worker.grant(),
-            Command::Revoke => self.revoke(),
+            Command::Revoke(number) => {
+                self.worker.revoke();
+                self.unanswered.revoke(number);
+            }
             Command::Wake => self.worker.wake(),
             Command::Close => {
                 self.closing = true;
-                self.revoke();
+                self.worker.revoke();
             }
         }
     }
@@ -181,7 +191,8 @@ impl Executor {
         match event {
             worker::Event::Connected => self.tell(Happened::Connected),
             worker::Event::Woken => self.tell(Happened::Woken),
-            worker::Event::Revoked => self.tell(Happened::Settled),
+            // What became of the grab is looked up when the revocation is answered.
+            worker::Event::Revoked => {}
             worker::Event::Delivered { handle } => self.delivered(&handle),
             worker::Event::Refused { code, text, .. } => {
                 warn!(connection = %self.id, code = %code, text = %text, "gearman server refused a packet");
@@ -299,7 +310,7 @@ impl Executor {
         let Some(outcome) = progress.outcome.clone() else { return };
         let Some(Running { attempt, handle, .. }) = self.running.take() else { return };
         if !self.keeps_lease(&attempt, &progress) {
-            self.revoke();
+            self.worker.revoke();
         }
         match outcome.report() {
             Some(report) => {
@@ -308,7 +319,7 @@ impl Executor {
             }
             None => {
                 // It might get the same job again at once; the plan says when it may grab.
-                self.revoke();
+                self.worker.revoke();
                 drop(self.worker.hand_back());
             }
         }
@@ -331,10 +342,10 @@ impl Executor {
         nodes.find(|node| Some(&node.name) == self.id.node()).is_some_and(Node::is_online)
     }
 
-    fn revoke(&mut self) {
-        // A grab under way may still bring a job; it is run then, lease or not.
-        if self.worker.revoke() == Revocation::Done {
-            self.tell(Happened::Settled);
+    /// A grab under way may still bring a job, which is run then, lease or not. Until then the revocation is open.
+    fn answer_revocation(&mut self) {
+        if let Some(number) = self.unanswered.answer(self.worker.is_grabbing(), self.worker.has_news()) {
+            self.tell(Happened::Settled(number));
         }
     }
 

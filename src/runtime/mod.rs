@@ -8,11 +8,13 @@
 //!
 //! `table` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
 
+mod ask_again;
 mod attempts;
 mod build;
 mod clearance;
 mod config;
 mod executor;
+mod housekeeping;
 mod identity;
 mod lease;
 mod management;
@@ -20,6 +22,7 @@ mod overview;
 mod plan;
 mod reconciler;
 mod rules;
+mod settling;
 mod site;
 mod snapshot;
 pub mod status;
@@ -225,6 +228,7 @@ async fn serve(
     // Before the server is asked anything: builds go on without it.
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
     if let Some(kind) = kind {
         site.server_kind.get_or_init(|| kind);
     }

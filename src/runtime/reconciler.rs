@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,11 +17,13 @@ use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
 use crate::gearman::admin::ServerKind;
 use crate::gearman::worker;
 
+use super::ask_again::AskAgain;
 use super::executor::{self, Command, Happened};
 use super::identity::{ConnectionId, Role};
 use super::management;
 use super::plan::{self, Step, World, plan};
 use super::rules::PolicyRules;
+use super::settling::Settling;
 use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
@@ -58,6 +60,7 @@ pub(super) struct Reconciler {
     pub(super) cleared: watch::Receiver<Clearances>,
     inputs: Option<TableInputs>,
     computing: Option<JoinHandle<FunctionTable>>,
+    ask_again: AskAgain,
     events: mpsc::UnboundedSender<(ConnectionId, Happened)>,
 }
 
@@ -69,7 +72,7 @@ pub(super) struct Link {
     client_id: String,
     pub(super) connected: bool,
     /// Its lease was revoked, and a grab that was under way may still bring a job.
-    settling: bool,
+    settling: Settling,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -113,6 +116,7 @@ impl Reconciler {
             cleared,
             inputs: None,
             computing: None,
+            ask_again: AskAgain::new(),
             events,
         };
         (reconciler, happened)
@@ -168,7 +172,10 @@ impl Reconciler {
 
     fn is_drained(&self) -> bool {
         self.mode == Mode::Draining
-            && self.links.values().all(|link| link.state.job.is_none() && !link.state.leased && !link.settling)
+            && self
+                .links
+                .values()
+                .all(|link| link.state.job.is_none() && !link.state.leased && !link.settling.is_under_way())
             && self.site.attempts.live().iter().all(|attempt| attempt.progress.borrow().outcome.is_some())
     }
 
@@ -180,18 +187,17 @@ impl Reconciler {
                 if link.connected {
                     warn!(connection = %id, %error, "connection to the gearman server lost; reconnecting");
                 }
-                (link.connected, link.settling) = (false, false);
+                link.connected = false;
             }
-            Happened::JobStarted(function) => (link.state.job, link.settling) = (Some(function), false),
+            Happened::JobStarted(function) => link.state.job = Some(function),
             Happened::JobEnded { leased } => {
-                (link.state.job, link.settling) = (None, false);
+                link.state.job = None;
                 if link.state.leased && !leased {
                     // Said once more, since a grant may have crossed the news: what was said last counts.
-                    link.state.leased = false;
-                    let _closed_meanwhile = link.commands.send(Command::Revoke);
+                    link.revoke();
                 }
             }
-            Happened::Settled => link.settling = false,
+            Happened::Settled(revocation) => link.settling.settle(revocation),
             Happened::Woken => self.wake_another(id),
             Happened::Closed => {
                 self.links.remove(id);
@@ -317,9 +323,11 @@ impl Reconciler {
         }
         let generation = self.site.policies.live();
         let inputs = TableInputs::new(generation.number(), snapshot);
-        if self.inputs.as_ref() == Some(&inputs) {
+        let inputs_changed = self.inputs.as_ref() != Some(&inputs);
+        if !inputs_changed && !self.ask_again.is_due(Instant::now()) {
             return;
         }
+        self.ask_again.asked(inputs_changed);
         self.inputs = Some(inputs);
         let (snapshot, previous) = (Arc::clone(snapshot), Arc::clone(&self.view.borrow().table));
         let config = self.site.config();
@@ -329,6 +337,7 @@ impl Reconciler {
     }
 
     fn publish(&mut self, table: FunctionTable) {
+        self.ask_again.answered(table.is_decided(), Instant::now());
         let known = Arc::clone(&self.view.borrow().table);
         for note in table.notes.difference(&known.notes) {
             warn!("{note}");
@@ -367,7 +376,7 @@ impl Reconciler {
             tokio::spawn(executor::run(site, id.clone(), config, received, events));
         }
         let (state, meanings) = (plan::Connection::default(), Arc::default());
-        let link = Link { state, meanings, client_id, connected: false, settling: false, commands };
+        let link = Link { state, meanings, client_id, connected: false, settling: Settling::default(), commands };
         self.links.insert(id, link);
     }
 
@@ -392,9 +401,19 @@ impl Reconciler {
 
     fn lease(&mut self, id: &ConnectionId, leased: bool) {
         let Some(link) = self.links.get_mut(id) else { return };
-        link.state.leased = leased;
-        link.settling = !leased;
-        let _closed_meanwhile = link.commands.send(if leased { Command::Grant } else { Command::Revoke });
+        if leased {
+            link.state.leased = true;
+            let _closed_meanwhile = link.commands.send(Command::Grant);
+        } else {
+            link.revoke();
+        }
+    }
+}
+
+impl Link {
+    fn revoke(&mut self) {
+        self.state.leased = false;
+        let _closed_meanwhile = self.commands.send(Command::Revoke(self.settling.revoke()));
     }
 }
 
@@ -432,6 +451,8 @@ async fn computed(computing: &mut Option<JoinHandle<FunctionTable>>) -> Function
         *computing = None;
         match result {
             Ok(table) => return table,
+            // The runtime shuts down.
+            Err(error) if error.is_cancelled() => {}
             Err(error) => error!(%error, "computing the function table failed; the one before stays; this is a bug"),
         }
     }

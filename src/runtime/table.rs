@@ -166,6 +166,11 @@ impl FunctionTable {
             .map(|offer| &offer.project)
     }
 
+    /// Returns whether the rules had an answer to everything.
+    pub(super) fn is_decided(&self) -> bool {
+        !self.notes.iter().any(|note| matches!(note, Note::Undecided { .. }))
+    }
+
     fn previous_offers<'a>(
         &'a self,
         controller: &ControllerName,

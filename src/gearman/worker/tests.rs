@@ -542,3 +542,22 @@ async fn connection_has_no_delay_and_is_kept_alive() {
     assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
     assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
 }
+
+#[tokio::test]
+async fn workers_of_one_configuration_connect_a_few_at_a_time_and_come_back_so_after_a_loss() {
+    let server = Server::start().await;
+    let config = server.config();
+    let mut worker = Worker::new(config.clone());
+    for _ in 0..2 {
+        let others = [config.pace.enter().await, config.pace.enter().await];
+        tokio::select! {
+            event = timeout(Duration::from_millis(50), worker.event()) => assert!(event.is_err(), "{event:?}"),
+            _ = server.accept() => panic!("came in through a door that is full"),
+        }
+        drop(others);
+        let (peer, _) = beside(&mut worker, server.greet(&[])).await;
+        assert!(worker.is_connected());
+        peer.reset();
+        lost(&mut worker).await;
+    }
+}

@@ -576,7 +576,12 @@ fn terminal(outcome: &Outcome) -> Terminal {
 
 /// Runs policies where they cannot hold up the runtime's own threads.
 async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("policy calls catch every trap and never panic")
+    match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => answer,
+        // The runtime shuts down, and the build's task ends with it; the next start goes on from the journal.
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 fn now_ms() -> u64 {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use layshaft::domain::{BuildResult, NodeName};
+use layshaft::domain::BuildResult;
 use layshaft::simulator::{BuildRecord, Fleet};
 
 use crate::support::{
-    Kind, Site, SiteBuilder, completion, eventually, example_policy, fleet, on_both_servers, project, within,
+    Site, SiteBuilder, completion, eventually, example_policy, fleet, on_both_servers, project, within,
 };
 
 const CONTROLLERS: [&str; 2] = ["east", "west"];
 const NODES: usize = 10;
+const EXECUTORS: u32 = 10;
 
 const PROJECTS: usize = 20;
 
@@ -20,9 +21,9 @@ fn with_separator(separator: &str) -> String {
 }
 
 /// The same projects on both controllers, so that any executor of either runs any job.
-fn half(controller: &str, executors: u32) -> Fleet {
+fn half(controller: &str) -> Fleet {
     let names: Vec<String> = (0..NODES).map(|node| format!("{controller}-{node}")).collect();
-    let nodes: Vec<(&str, u32, &[&str])> = names.iter().map(|name| (name.as_str(), executors, &[][..])).collect();
+    let nodes: Vec<(&str, u32, &[&str])> = names.iter().map(|name| (name.as_str(), EXECUTORS, &[][..])).collect();
     fleet(&nodes, (0..PROJECTS).map(|index| project(&format!("team/p-{index}"), None)).collect())
 }
 
@@ -58,34 +59,16 @@ fn function(separator: &str, index: usize) -> String {
     format!("build:team{separator}p-{}", index % PROJECTS)
 }
 
-/// Gives each node an executor, one after the other.
-async fn grow(site: &Site) {
-    let nodes = CONTROLLERS.iter().flat_map(|controller| (0..NODES).map(move |node| (controller, node)));
-    for (workers, (controller, node)) in (1..).zip(nodes) {
-        site.controller(controller).set_executors(&NodeName::agent(format!("{controller}-{node}")), 1);
-        eventually("the executor has a worker", || async {
-            site.server.workers_for(&function("/", 0)).await == workers
-        })
-        .await;
-    }
-}
-
 on_both_servers! {
     async fn f115_a_policy_is_replaced_while_200_builds_run_and_none_is_lost_or_started_twice(server) {
         let mut builder = SiteBuilder::new()
             .example_policy("10-folder-names.wasm", "folder-names")
             .policy_file("10-folder-names.toml", with_separator("/"));
-        // geard keeps one connection waiting to be accepted and drops the others, so that it gets few, one by one.
-        let one_by_one = server.kind == Kind::Geard;
-        let executors = if one_by_one { 0 } else { 10 };
-        let builds_at_once = CONTROLLERS.len() * NODES * executors.max(1) as usize;
+        let builds_at_once = CONTROLLERS.len() * NODES * EXECUTORS as usize;
         for controller in CONTROLLERS {
-            builder = builder.controller(controller, half(controller, executors));
+            builder = builder.controller(controller, half(controller));
         }
         let site = builder.start(server).await;
-        if one_by_one {
-            grow(&site).await;
-        }
         let client = Arc::new(site.server.client().await);
         let mut jobs = Vec::new();
         for index in 0..builds_at_once {

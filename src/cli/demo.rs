@@ -95,7 +95,7 @@ impl Story {
 
         self.line("A job with a parameter that the site forbids.")?;
         let rejection = site.submit_forbidden().await?;
-        self.line(&format!("  rejected: {rejection}"))?;
+        self.line(&format!("  {rejection}"))?;
 
         board.wait(PATIENCE).await?;
         board.count(&site);

@@ -11,8 +11,9 @@ use crate::jenkins::{Cancelled, Picture};
 
 use super::super::attempts::Outcome;
 use super::super::config::OnStuck;
+use super::retry::Retry;
 use super::start::Found;
-use super::{Ended, Retry, Scheduled, Task};
+use super::{Ended, Scheduled, Task};
 
 /// How long an item may have left the queue without its build showing. Jenkins makes the build within moments, or
 /// never.

@@ -8,8 +8,12 @@
 //! ```
 
 mod follow;
+mod offline;
 mod pictures;
+mod question;
+mod report;
 pub(super) mod request;
+mod retry;
 mod start;
 
 use std::sync::Arc;
@@ -20,26 +24,21 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::classic;
-use crate::classic::report::{Report, WorkerDetails};
-use crate::domain::{
-    Build, BuildId, BuildResult, FunctionName, Node, NodeName, Parameters, Project, ProjectKind, ProjectName,
-};
+use crate::classic::report::Report;
+use crate::domain::{Build, BuildId, BuildResult, Node, NodeName, Parameters, Project, ProjectKind, ProjectName};
 use crate::jenkins::Picture;
 use crate::journal::{self, Ending, Terminal, TerminalKind};
-use crate::policy::{self, Generation};
+use crate::policy::Generation;
 
 use super::NEVER_RECOGNISED;
-use super::attempts::{Attempt, Outcome, Progress, Started};
-use super::config::{Config, OfflineMark, RejectAs};
+use super::attempts::{Attempt, Outcome, Progress};
+use super::config::{Config, RejectAs};
 use super::site::{Controller, Site};
 use pictures::Pictures;
 use request::Request;
 
 /// How much of a text is passed on; a client that sends a megabyte as a name does not get it back.
 const LONGEST_TEXT: usize = 2000;
-
-/// How often a node is asked to go offline before the client is told the result all the same.
-const MARK_TRIES: u32 = 4;
 
 /// Runs an attempt from its payload to its outcome.
 pub(super) async fn run(site: Arc<Site>, attempt: Arc<Attempt>, payload: Bytes) {
@@ -258,43 +257,6 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Asks the policies which parameters pass.
-    async fn filter(&self, project: &Project, node: &Node, request: &Request) -> Result<Parameters, String> {
-        let question = self.question(project, node, &request.parameters, request.offline_wanted);
-        let generation = Arc::clone(&self.generation);
-        let filtered = off_the_runtime(move || generation.filter(&question.request())).await;
-        match filtered {
-            policy::Filtered::Pass { parameters, dropped, .. } => {
-                for (parameter, reason) in dropped {
-                    info!(project = %project.name, %parameter, %reason, "policy dropped a parameter");
-                }
-                Ok(parameters)
-            }
-            policy::Filtered::Rejected { slot, reason } => Err(format!("rejected by policy {slot}: {reason}")),
-            policy::Filtered::Failed { slot, reason } => {
-                Err(format!("policy {slot} failed, so no build was started: {reason}"))
-            }
-        }
-    }
-
-    fn question(&self, project: &Project, node: &Node, sent: &Parameters, offline_wanted: bool) -> Question {
-        Question {
-            controller: self.controller.for_policies.clone(),
-            project: project.clone(),
-            function: self.attempt.function.clone(),
-            label: self.label(),
-            node: node.clone(),
-            world: Arc::clone(&self.site.view.borrow().snapshot.world),
-            requested: sent.clone(),
-            client_asks_offline: offline_wanted,
-        }
-    }
-
-    fn label(&self) -> Option<String> {
-        let name = self.attempt.function.as_str().strip_prefix("build:")?;
-        Some(name.strip_prefix(self.attempt.offered_as.as_str())?.strip_prefix(':')?.to_owned())
-    }
-
     fn rejected(&self, sent: &Parameters, reason: String) -> Ended {
         let as_result = match self.config.reject_as {
             RejectAs::Auto => sent.contains("ZUUL_UUID"),
@@ -307,150 +269,6 @@ impl<'a> Task<'a> {
         let reason = reason[..reason.floor_char_boundary(LONGEST_TEXT)].to_owned();
         let report = Report { result: Some(BuildResult::Failure), reason: Some(reason.clone()), ..self.report_base() };
         Ended { outcome: Outcome::Complete(report.to_json().into()), reason: Some(reason), result: None }
-    }
-
-    /// Tells the client that its build runs, and asks the policies whether the node is to be reserved.
-    async fn started(&self, build: &Build, scheduled: &mut Scheduled) {
-        let node = self.node_of(build);
-        let report = self.report(build, node.as_ref(), None);
-        let status = classic::report::Progress::of_build(build.started_ms, now_ms(), build.estimated_duration);
-        let name = node.as_ref().map(|node| node.name.clone());
-        let journal = self.attempt.progress.borrow().journal;
-        if let Some(id) = journal.filter(|_| !scheduled.start_is_journaled) {
-            let started = journal::StartedBuild { number: build.id.number, node: name.clone(), url: build.url.clone() };
-            if let Err(error) = self.site.journal.started(id, started).await {
-                warn!(%error, "failed to journal the start of a build");
-            }
-        }
-        self.attempt.update(|progress| {
-            progress.build = Some(build.id.clone());
-            if progress.holds_executor && name.is_some() {
-                progress.node = name;
-            }
-            progress.started = Some(Started { data: report.into(), status });
-        });
-        info!(build = %build.id, controller = %self.attempt.controller, function = %self.attempt.function, "build started");
-        let Some(node) = node else { return };
-        let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
-        let generation = Arc::clone(&self.generation);
-        let reserve = match off_the_runtime(move || generation.build_started(&question.request())).await {
-            policy::Start::Reserve { slot, reason } if node.name != NodeName::BuiltIn => {
-                Some(format!("Reserved by policy {slot}: {reason}"))
-            }
-            _ if scheduled.offline_wanted && self.config.offline_mark == OfflineMark::AtStart => {
-                Some(classic::offline::REASON.to_owned())
-            }
-            _ => None,
-        };
-        if let Some(message) = reserve
-            && self.mark_offline(&node.name, &message).await
-        {
-            scheduled.reserved = Some((node.name, message));
-        }
-    }
-
-    /// Decides what becomes of the node, before the terminal packet leaves.
-    async fn settle_offline(&self, scheduled: &Scheduled, ended: &Ended) {
-        if ended.outcome == Outcome::HandBack {
-            return;
-        }
-        let progress = self.attempt.progress.borrow().clone();
-        let name = progress.node.unwrap_or_else(|| self.attempt.grabbed_for.clone());
-        let Some(node) = self.node(&name) else { return };
-        let question = self.question(&scheduled.project, &node, &scheduled.sent, scheduled.offline_wanted);
-        let outcome = policy::Outcome { result: ended.result, duration: self.duration_of(progress.build.as_ref()) };
-        let generation = Arc::clone(&self.generation);
-        let decided = off_the_runtime(move || generation.build_ended(&question.request(), &outcome)).await;
-        let by_policy = |message: String| (name != NodeName::BuiltIn).then_some(message);
-        let message = match decided {
-            policy::End::Classic => scheduled.offline_wanted.then(|| classic::offline::REASON.to_owned()),
-            policy::End::Online { .. } => None,
-            policy::End::Offline { message, .. } | policy::End::Held { message, .. } => by_policy(message),
-        };
-        match message {
-            Some(message) => {
-                self.mark_offline(&name, &message).await;
-            }
-            None => {
-                if let Some((node, reason)) = &scheduled.reserved {
-                    self.clear_offline(node, reason).await;
-                }
-            }
-        }
-    }
-
-    async fn mark_offline(&self, node: &NodeName, message: &str) -> bool {
-        let mut retry = Retry::default();
-        for tries in 1.. {
-            // Marking twice does no harm.
-            match self.current().client.mark_offline(node, message).await {
-                Ok(()) => break,
-                Err(error) if tries < MARK_TRIES && (error.is_transient() || error.is_outcome_unknown()) => {
-                    tokio::time::sleep(retry.next()).await;
-                }
-                Err(error) => {
-                    warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
-                    return false;
-                }
-            }
-        }
-        info!(controller = %self.attempt.controller, %node, reason = message, "marked node offline");
-        self.site.offline_marks.add(&self.attempt.controller, node);
-        self.current().watcher.hurry(crate::jenkins::Part::Nodes);
-        true
-    }
-
-    async fn clear_offline(&self, node: &NodeName, reason: &str) {
-        match self.current().client.clear_offline(node, Some(reason)).await {
-            Ok(_) => {
-                info!(controller = %self.attempt.controller, %node, "brought node back online");
-                self.site.offline_marks.remove(&self.attempt.controller, node);
-                self.current().watcher.hurry(crate::jenkins::Part::Nodes);
-            }
-            Err(error) => {
-                warn!(controller = %self.attempt.controller, %node, %error, "failed to bring node back online");
-            }
-        }
-    }
-
-    /// Writes the JSON that clients read at the start and at the end.
-    fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> Vec<u8> {
-        let is_pipeline = build.built_on.is_none();
-        let node = node.filter(|_| !is_pipeline);
-        Report {
-            number: Some(build.id.number),
-            url: build.url.clone(),
-            result,
-            node_name: node.map(|node| node.name.as_reported().to_owned()),
-            node_labels: node.map(|node| node.labels.clone()),
-            details: self.worker_details(node),
-            ..self.report_base()
-        }
-        .to_json()
-    }
-
-    /// What Zuul shows about whoever runs a build; a node's name is the closest to the name of its host.
-    fn worker_details(&self, node: Option<&Node>) -> WorkerDetails {
-        let host = match node.map(|node| &node.name) {
-            Some(NodeName::Agent(name)) => name,
-            Some(NodeName::BuiltIn) | None => &self.controller.host,
-        };
-        WorkerDetails {
-            worker_name: Some(self.attempt.worker.clone()),
-            worker_hostname: Some(host.clone()),
-            worker_program: Some(env!("CARGO_PKG_NAME").to_owned()),
-            worker_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            ..WorkerDetails::default()
-        }
-    }
-
-    fn report_base(&self) -> Report {
-        Report {
-            name: self.attempt.offered_as.clone(),
-            manager: self.controller.host.clone(),
-            worker: self.attempt.worker.clone(),
-            ..Report::default()
-        }
     }
 
     async fn project(&self) -> Result<Project, String> {
@@ -507,55 +325,6 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What policies are asked with about one job, owned, since they are asked on another thread.
-struct Question {
-    controller: policy::Controller,
-    project: Project,
-    function: FunctionName,
-    label: Option<String>,
-    node: Node,
-    world: Arc<policy::World>,
-    requested: Parameters,
-    client_asks_offline: bool,
-}
-
-impl Question {
-    fn request(&self) -> policy::Request<'_> {
-        policy::Request {
-            controller: &self.controller,
-            project: &self.project,
-            function: &self.function,
-            label: self.label.as_deref(),
-            node: &self.node,
-            named_labels: &self.world.named_labels,
-            requested: &self.requested,
-            client_asks_offline: self.client_asks_offline,
-        }
-    }
-}
-
-/// Growing pauses between two requests of one attempt, with jitter.
-#[derive(Debug)]
-struct Retry {
-    pause: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { pause: Duration::from_millis(250) }
-    }
-}
-
-impl Retry {
-    const LONGEST: Duration = Duration::from_secs(10);
-
-    fn next(&mut self) -> Duration {
-        let pause = self.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
-        self.pause = (self.pause * 2).min(Self::LONGEST);
-        pause
-    }
-}
-
 /// Values can be secrets, and the journal does not need them.
 fn names_only(parameters: &Parameters) -> Parameters {
     let mut names = Parameters::new();
@@ -572,16 +341,6 @@ fn terminal(outcome: &Outcome) -> Terminal {
         Outcome::Fail | Outcome::HandBack => (TerminalKind::Fail, Vec::new()),
     };
     Terminal { kind, payload }
-}
-
-/// Runs policies where they cannot hold up the runtime's own threads.
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        // The runtime shuts down, and the build's task ends with it; the next start goes on from the journal.
-        Err(error) if error.is_cancelled() => std::future::pending().await,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 fn now_ms() -> u64 {

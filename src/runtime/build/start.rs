@@ -8,7 +8,8 @@ use crate::jenkins::{self, Part, Trigger};
 use crate::journal::{self, AttemptId, Marker};
 
 use super::request::Request;
-use super::{Ended, Retry, Task};
+use super::retry::Retry;
+use super::{Ended, Task};
 
 /// What a POST led to.
 pub(super) struct Found {

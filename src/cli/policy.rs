@@ -25,6 +25,8 @@ pub(super) enum Action {
     Reload(Ask),
     /// Return a policy to the version before.
     Rollback(Name),
+    /// Let the version in the folder in again that was rolled back.
+    Accept(Name),
     /// End a policy whose file was taken out of the folder.
     Retire(Name),
 }
@@ -65,6 +67,7 @@ impl Policy {
             Action::List(ask) => ask.list().await,
             Action::Reload(ask) => ask.report(&ask.socket.client()?.reload_policies().await?),
             Action::Rollback(Name { name, ask }) => ask.report(&ask.socket.client()?.roll_back(name).await?),
+            Action::Accept(Name { name, ask }) => ask.report(&ask.socket.client()?.accept(name).await?),
             Action::Retire(Name { name, ask }) => ask.report(&ask.socket.client()?.retire(name).await?),
         }
     }

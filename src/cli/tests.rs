@@ -32,6 +32,7 @@ fn what_is_documented_can_be_written() {
         "policy check 10-a.wasm",
         "policy reload",
         "policy rollback a",
+        "policy accept a",
         "policy retire a --socket /tmp/s",
         "pause",
         "resume --json",

@@ -44,6 +44,7 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
         .route("/api/v1/drain", post(|daemon| set_mode::<D>(daemon, Mode::Draining)))
         .route("/api/v1/policies/reload", post(reload::<D>))
         .route("/api/v1/policies/{name}/rollback", post(rollback::<D>))
+        .route("/api/v1/policies/{name}/accept", post(accept::<D>))
         .route("/api/v1/policies/{name}/retire", post(retire::<D>))
         .route_layer(guard(Need::Change));
     health
@@ -132,6 +133,10 @@ async fn reload<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<ReloadReport>
 
 async fn rollback<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
     Ok(Json(daemon.roll_back(&name).await?))
+}
+
+async fn accept<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
+    Ok(Json(daemon.accept(&name).await?))
 }
 
 async fn retire<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {

@@ -79,6 +79,10 @@ impl Client {
         self.change_policy(policy, "rollback").await
     }
 
+    pub async fn accept(&self, policy: &str) -> Result<ReloadReport, ClientError> {
+        self.change_policy(policy, "accept").await
+    }
+
     pub async fn retire(&self, policy: &str) -> Result<ReloadReport, ClientError> {
         self.change_policy(policy, "retire").await
     }

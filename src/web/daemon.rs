@@ -20,6 +20,7 @@ pub trait Daemon: Send + Sync + 'static {
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     fn reload_policies(&self) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
     fn roll_back(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    fn accept(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
     fn retire(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
 }
 
@@ -70,6 +71,10 @@ impl Daemon for Runtime {
 
     async fn roll_back(&self, policy: &str) -> Result<ReloadReport, Failure> {
         Ok(Self::policies(self).rollback(policy).await?)
+    }
+
+    async fn accept(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).accept(policy).await?)
     }
 
     async fn retire(&self, policy: &str) -> Result<ReloadReport, Failure> {

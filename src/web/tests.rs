@@ -67,6 +67,11 @@ impl Daemon for Fake {
         Err(Failure::Refused(format!("policy {policy} has no version to return to")))
     }
 
+    async fn accept(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        self.tell(format!("accept {policy}"));
+        Err(Failure::Refused(format!("policy {policy} was not rolled back")))
+    }
+
     async fn retire(&self, policy: &str) -> Result<ReloadReport, Failure> {
         self.tell(format!("retire {policy}"));
         Err(Failure::NotFound(format!("no policy is called {policy}")))
@@ -150,7 +155,8 @@ async fn what_the_daemon_refuses_reaches_the_client_in_its_words() {
     let refused = client.roll_back("a/b c").await.unwrap_err();
     assert!(matches!(&refused, ClientError::Refused(text) if text == "policy a/b c has no version to return to"));
     assert_eq!(client.retire("ü?").await.unwrap_err().to_string(), "no policy is called ü?");
-    assert_eq!(bench.fake.told(), ["rollback a/b c", "retire ü?"]);
+    assert_eq!(client.accept("a").await.unwrap_err().to_string(), "policy a was not rolled back");
+    assert_eq!(bench.fake.told(), ["rollback a/b c", "retire ü?", "accept a"]);
 }
 
 #[tokio::test]
@@ -178,6 +184,7 @@ async fn errors_are_json_with_the_right_status() {
         ("GET", "/api/v1/builds?limit=x", 400),
         ("GET", "/api/v1/builds?limits=1", 400),
         ("POST", "/api/v1/policies/x/rollback", 409),
+        ("POST", "/api/v1/policies/x/accept", 409),
         ("POST", "/api/v1/policies/x/retire", 404),
     ] {
         let (got, body) = bench.get(method, path).await;

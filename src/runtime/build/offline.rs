@@ -8,7 +8,8 @@ use tracing::{info, warn};
 
 use crate::classic;
 use crate::domain::{Build, NodeName};
-use crate::{journal, policy};
+use crate::journal;
+use crate::policy;
 
 use super::super::attempts::{Outcome, Started};
 use super::super::config::OfflineMark;

@@ -169,7 +169,7 @@ impl Executor {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Offer(functions, meanings) => {
-                self.meanings = meanings;
+                self.learn(meanings);
                 let names = functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes()));
                 self.worker.offer(names.collect::<BTreeSet<Bytes>>());
             }
@@ -185,6 +185,22 @@ impl Executor {
                 self.worker.revoke();
             }
         }
+    }
+
+    /// Takes over what functions mean. While a grab is under way the server may still give out what is withdrawn, so
+    /// that nothing is forgotten then.
+    fn learn(&mut self, meanings: Arc<Row>) {
+        let may_be_given_more = self.worker.is_grabbing() || self.worker.has_news();
+        self.meanings = match may_be_given_more {
+            true => Arc::new(
+                self.meanings
+                    .iter()
+                    .chain(meanings.iter())
+                    .map(|(name, offer)| (name.clone(), offer.clone()))
+                    .collect(),
+            ),
+            false => meanings,
+        };
     }
 
     fn handle(&mut self, event: worker::Event) {

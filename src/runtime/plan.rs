@@ -172,7 +172,14 @@ fn plan_pool(
             steps.push(Step::Revoke(id.clone()));
         }
     }
-    let mut left = idle;
+    // A build that has just ended frees an executor that its connection, which is told in the same moment, may grab for.
+    let is_ending = |id: &&ConnectionId| {
+        let connection = world.connections.get(*id);
+        let has_attempt = world.attempts.iter().any(|attempt| attempt.connection.as_ref() == Some(*id));
+        connection.is_some_and(|connection| connection.job.is_some() && connection.leased) && !has_attempt
+    };
+    let ending = u32::try_from(ids.iter().filter(is_ending).count()).unwrap_or(u32::MAX);
+    let mut left = idle.saturating_sub(ending);
     // Whoever has a lease keeps it: a grab may be under way.
     candidates.sort_by_key(|(_, leased, _)| !leased);
     for (id, leased, offers_something) in candidates {

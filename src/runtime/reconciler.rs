@@ -143,7 +143,10 @@ impl Reconciler {
                 () = site.attempts.changed() => {}
                 _ = generations.changed() => {}
                 Ok(()) = cleared.changed() => {}
-                table = computed(&mut self.computing) => self.publish(table),
+                table = computed(&mut self.computing) => match table {
+                    Some(table) => self.publish(table),
+                    None => self.ask_again.answered(false, Instant::now()),
+                },
                 _ = tick.tick() => {}
                 () = stop.cancelled() => break,
             }
@@ -281,7 +284,9 @@ impl Reconciler {
                 // Its poller is new, as after a change of the configuration: what the one before saw still holds.
                 if let Some(known) = self.view.borrow().snapshot.controllers.get(name) {
                     let tags = controller.for_policies.tags.clone();
-                    controllers.insert(name.clone(), Controller { tags, serve: controller.serve, ..known.clone() });
+                    let reachable = known.reachable && picture.trouble.is_none();
+                    let known = Controller { tags, serve: controller.serve, reachable, ..known.clone() };
+                    controllers.insert(name.clone(), known);
                 }
                 continue;
             };
@@ -292,7 +297,8 @@ impl Reconciler {
                     (node.offline, node.temporarily_offline) = (true, true);
                 }
             }
-            let silent = picture.trouble.as_ref().is_some_and(|trouble| trouble.since.elapsed() > UNREACHABLE_AFTER);
+            // By its nodes alone: the other lists are read too seldom to tell an outage from one failed answer.
+            let silent = picture.trouble.is_some() && nodes.asked_at.elapsed() > UNREACHABLE_AFTER;
             controllers.insert(
                 name.clone(),
                 Controller {
@@ -311,9 +317,10 @@ impl Reconciler {
 
     /// No job is taken before each controller was looked at once, or is known not to answer.
     fn was_every_controller_looked_at(&self) -> bool {
-        self.site.controllers().values().all(|controller| {
+        self.site.controllers().iter().all(|(name, controller)| {
             let picture = controller.watcher.picture().borrow().clone();
-            picture.nodes.is_some() && picture.projects.is_some() || picture.trouble.is_some()
+            let was_seen = picture.nodes.is_some() && picture.projects.is_some();
+            was_seen || picture.trouble.is_some() || self.view.borrow().snapshot.controllers.contains_key(name)
         })
     }
 
@@ -444,16 +451,18 @@ impl TableInputs {
     }
 }
 
-async fn computed(computing: &mut Option<JoinHandle<FunctionTable>>) -> FunctionTable {
-    loop {
-        let Some(task) = computing else { std::future::pending().await };
-        let result = task.await;
-        *computing = None;
-        match result {
-            Ok(table) => return table,
-            // The runtime shuts down.
-            Err(error) if error.is_cancelled() => {}
-            Err(error) => error!(%error, "computing the function table failed; the one before stays; this is a bug"),
+/// Waits for the table that is being computed; none if that failed.
+async fn computed(computing: &mut Option<JoinHandle<FunctionTable>>) -> Option<FunctionTable> {
+    let Some(task) = computing else { std::future::pending().await };
+    let result = task.await;
+    *computing = None;
+    match result {
+        Ok(table) => Some(table),
+        // The runtime shuts down.
+        Err(error) if error.is_cancelled() => None,
+        Err(error) => {
+            error!(%error, "computing the function table failed; the one before stays, and it is tried again; this is a bug");
+            None
         }
     }
 }

@@ -131,6 +131,8 @@ impl StartGates {
 
     fn gate(&self, controller: &ControllerName, project: &ProjectName) -> Arc<Semaphore> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits or has passed holds a clone; projects come and go.
+        gates.retain(|_, gate| Arc::strong_count(gate) > 1);
         let gate = gates.entry((controller.clone(), project.clone())).or_insert_with(|| Arc::new(Semaphore::new(1)));
         Arc::clone(gate)
     }

@@ -37,13 +37,17 @@ use super::site::{Controller, Site};
 use pictures::Pictures;
 use request::Request;
 
+/// How long a new poller may take for its first look, before what depends on it is done without.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+
 /// How much of a text is passed on; a client that sends a megabyte as a name does not get it back.
 const LONGEST_TEXT: usize = 2000;
 
 /// Runs an attempt from its payload to its outcome.
 pub(super) async fn run(site: Arc<Site>, attempt: Arc<Attempt>, payload: Bytes) {
     let Some(task) = Task::new(&site, &attempt) else {
-        attempt.conclude(Outcome::Fail);
+        // Its controller was taken out of the configuration; nothing was begun.
+        attempt.conclude(Outcome::HandBack);
         return;
     };
     let ended = task.run(&payload).await;
@@ -114,6 +118,10 @@ impl<'a> Task<'a> {
     }
 
     async fn run(&self, payload: &[u8]) -> Ended {
+        // Another configuration brings another poller, which has to look first.
+        if !self.was_looked_at(FIRST_LOOK).await {
+            return Ended::hand_back(format!("controller {} was not read yet", self.attempt.controller));
+        }
         let sent = match classic::payload::read(payload) {
             Ok(sent) => sent,
             Err(error) => return Ended::exception(format!("payload is not a JSON object of parameters: {error}")),

@@ -15,7 +15,7 @@ use super::super::attempts::{Outcome, Started};
 use super::super::config::OfflineMark;
 use super::question::off_the_runtime;
 use super::retry::Retry;
-use super::{Ended, Scheduled, Task, now_ms};
+use super::{Ended, FIRST_LOOK, Scheduled, Task, now_ms};
 
 /// How often a node is asked to go offline before the client is told the result all the same.
 const MARK_TRIES: u32 = 4;
@@ -66,6 +66,7 @@ impl Task<'_> {
         if ended.outcome == Outcome::HandBack {
             return;
         }
+        let _looked_at_or_not = self.was_looked_at(FIRST_LOOK).await;
         let progress = self.attempt.progress.borrow().clone();
         let name = progress.node.unwrap_or_else(|| self.attempt.grabbed_for.clone());
         let Some(node) = self.node(&name) else { return };

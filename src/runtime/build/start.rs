@@ -43,6 +43,9 @@ const LOOKS: u32 = 3;
 /// A controller that was too slow to answer may act on the request for so long afterwards.
 const SLOW: Duration = Duration::from_secs(30);
 
+/// After a connection broke, what was sent over it has arrived by then, or never will.
+const BROKEN: Duration = Duration::from_secs(10);
+
 /// So often a controller may answer that it failed, and have started nothing, before its word is taken for it.
 const FAILURES: u32 = 3;
 
@@ -143,7 +146,7 @@ impl Task<'_> {
                     );
                     return Err(NotStarted::Scheduled(Ended::exception(reason)));
                 };
-                let at_least = if is_slowness(&error) { SLOW } else { Duration::ZERO };
+                let at_least = settled_after(&error);
                 match self.look_up(project, marker, since_ms, at_least).await {
                     LookUp::Found(item, build) => return Ok(Found { item, build, is_foreign: false, gate: None }),
                     LookUp::Absent if matches!(error, jenkins::Error::UnexpectedStatus { .. }) => failures += 1,
@@ -257,11 +260,14 @@ impl Found {
     }
 }
 
-fn is_slowness(error: &jenkins::Error) -> bool {
+/// Returns how long after an error the controller may still be about to take the trigger in.
+fn settled_after(error: &jenkins::Error) -> Duration {
     match error {
-        jenkins::Error::TimedOut => true,
-        jenkins::Error::UnexpectedStatus { status, .. } => matches!(status, 408 | 502 | 504),
-        _ => false,
+        jenkins::Error::TimedOut => SLOW,
+        jenkins::Error::UnexpectedStatus { status: 408 | 502 | 504, .. } => SLOW,
+        // It has answered, and has nothing in hand.
+        jenkins::Error::UnexpectedStatus { .. } => Duration::ZERO,
+        _ => BROKEN,
     }
 }
 

@@ -382,3 +382,19 @@ fn f11_pipelines_get_slots_of_their_own_only_without_built_in_executors() {
         BTreeSet::from([function("deploy")])
     );
 }
+
+#[test]
+fn the_executor_of_a_build_that_has_just_ended_is_not_promised_twice() {
+    let mut scene = Scene::new(vec![built_in(0), agent("a", 2)], vec![project("lint")]);
+    scene.node(1).executors[1].idle = false;
+    scene.step();
+    assert_eq!(scene.leased(), ["ci/a/0"]);
+    scene.run(&executor("a", 0), "a");
+    scene.step();
+    // The build has ended; its connection still has the job and the lease, and will grab with both.
+    scene.attempts.clear();
+    assert_eq!(scene.step(), Vec::<String>::new());
+    scene.connections.get_mut(&executor("a", 0)).unwrap().job = None;
+    assert_eq!(scene.step(), Vec::<String>::new());
+    assert_eq!(scene.leased(), ["ci/a/0"]);
+}

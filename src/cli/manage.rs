@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::domain::FunctionName;
+use crate::gearman::admin::{self, Admin};
 use crate::gearman::client::{Client, Config, Error, Submission, Submitted, Update};
 
 /// Management is answered at once by a connection that does nothing else, but Jenkins may be slow.
@@ -22,6 +23,9 @@ pub(super) enum Answer {
 /// Lets whoever manages a controller do something, and waits for the answer.
 pub(super) async fn ask(server: &str, function: &FunctionName, payload: &Value) -> anyhow::Result<Answer> {
     let client = connect(server).await?;
+    if is_offered(server, function.as_str()).await == Some(false) {
+        bail!("nobody serves {function} now; check --host (`layshaft status` lists the hosts)");
+    }
     let submission = Submission {
         function: Bytes::from(function.to_string()),
         payload: Bytes::from(payload.to_string()),
@@ -43,6 +47,16 @@ pub(super) async fn ask(server: &str, function: &FunctionName, payload: &Value) 
     tokio::time::timeout(PATIENCE, answer).await.map_err(|_| {
         anyhow!("nobody answered {function} within {PATIENCE:?}; `layshaft status` lists the hosts, and says if the daemon is connected")
     })?
+}
+
+/// Returns whether somebody offers a function; none if the server does not say.
+pub(super) async fn is_offered(server: &str, function: &str) -> Option<bool> {
+    let second = Duration::from_secs(1);
+    let config = admin::Config { connect_timeout: second, reply_timeout: second, ..admin::Config::default() };
+    let functions = Admin::connect(server, config).await.ok()?.status().await.ok()?;
+    // The text protocol cuts names at spaces, so such a name could not be found.
+    let is_found = |offered: &admin::FunctionStatus| offered.function == function && offered.workers > 0;
+    (!function.contains(char::is_whitespace)).then(|| functions.iter().any(is_found))
 }
 
 pub(super) async fn connect(server: &str) -> anyhow::Result<Client> {

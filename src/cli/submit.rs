@@ -11,7 +11,6 @@ use super::arguments::JobServer;
 use super::{Exit, manage, terminal};
 use crate::domain::BuildResult;
 use crate::gearman::Priority;
-use crate::gearman::admin::{self, Admin};
 use crate::gearman::client::{Client, Submission, Update};
 
 /// The longest payload that any server takes from us.
@@ -120,13 +119,7 @@ impl Submit {
 
     /// A job that nobody offers waits for ever without a word; so here is one.
     async fn warn_if_nobody_offers(&self) {
-        let second = Duration::from_secs(1);
-        let config = admin::Config { connect_timeout: second, reply_timeout: second, ..admin::Config::default() };
-        let functions = async { Admin::connect(&self.server.server, config).await?.status().await };
-        let Ok(functions): Result<_, admin::Error> = functions.await else { return };
-        let is_offered = functions.iter().any(|function| function.function == self.function && function.workers > 0);
-        // The text protocol cuts names at spaces, so such a name could not be found.
-        if !is_offered && !self.function.contains(char::is_whitespace) {
+        if manage::is_offered(&self.server.server, &self.function).await == Some(false) {
             let function = &self.function;
             terminal::complain(&format!("nobody offers {function} now; the job waits (see `layshaft status --names`)"));
         }

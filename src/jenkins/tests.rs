@@ -41,7 +41,7 @@ async fn every_request_is_authenticated_unasked_and_every_answer_names_its_proce
 #[tokio::test]
 async fn failures_of_reading_are_told_apart() {
     let denied = answer(403, &[("X-Required-Permission", "hudson.model.Hudson.Read")], "<html>");
-    let path = || "/queue".to_owned();
+    let path = || "/queue/api/json".to_owned();
     let short = Act::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"items\": [{\"id\":".to_vec());
     let forbidden = |permission: Option<&str>| Error::Forbidden {
         path: path(),
@@ -90,7 +90,7 @@ async fn compressed_answers_are_read_and_their_real_size_is_bounded() {
     assert!(script.client.quieting_down().await.unwrap().value);
     let script = Script::with([compressed(BLANKS_GZ)], Duration::from_secs(20), 9_999).await;
     let error = script.client.quieting_down().await.unwrap_err();
-    assert_eq!(error, Error::TooLarge { path: String::new(), limit: 9_999 });
+    assert_eq!(error, Error::TooLarge { path: "/api/json".to_owned(), limit: 9_999 });
 }
 
 #[tokio::test]

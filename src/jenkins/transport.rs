@@ -133,10 +133,10 @@ impl Transport {
         let mut response = request.send().await.map_err(|error| sending_failed(&error))?;
         let instance = self.note_instance(response.headers());
         if response.status() != StatusCode::OK {
-            return Err(refusal(path, &Reply::of(&response)));
+            return Err(refusal(&address, &Reply::of(&response)));
         }
-        let body = self.body(&mut response, path).await?;
-        Ok(Answer { value: wire::decode(&body, path)?, instance })
+        let body = self.body(&mut response, &address).await?;
+        Ok(Answer { value: wire::decode(&body, &address)?, instance })
     }
 
     /// Sends a request that should change something, and returns its answer whatever the status is.

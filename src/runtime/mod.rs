@@ -329,7 +329,9 @@ fn spawn_pollers(
     let mut spawned = BTreeMap::new();
     for parts in controllers {
         let stop = stop.child_token();
-        let watcher = jenkins::Poller::spawn(parts.client.clone(), &parts.jenkins, &stop, &TaskTracker::new());
+        // What the poller logs says which controller is meant.
+        let spawn = || jenkins::Poller::spawn(parts.client.clone(), &parts.jenkins, &stop, &TaskTracker::new());
+        let watcher = tracing::info_span!("poller", controller = %parts.name).in_scope(spawn);
         let mut published = watcher.picture();
         let pictures = Arc::clone(pictures);
         tokio::spawn(async move {

@@ -48,7 +48,9 @@ impl Reconciler {
         if view.snapshot.controllers.is_empty() {
             reasons.push("no controller was reached yet".to_owned());
         }
-        if !self.links.values().any(|link| link.connected) {
+        // Before there is anything to offer there is nothing to connect.
+        let nothing_to_connect = self.links.is_empty() && self.site.server_kind.get().is_some();
+        if !nothing_to_connect && !self.links.values().any(|link| link.connected) {
             reasons.push(format!("not connected to the gearman server {}", self.site.server));
         }
         reasons

@@ -93,9 +93,12 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, ClientError> {
-        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
-            socket: self.socket.clone(),
-            reason: root_cause(&error),
+        let unreachable = |error: reqwest::Error| match is_forbidden(&error) {
+            true => ClientError::NotPermitted(format!(
+                "you may not open {}; become root, or one of its group",
+                self.socket.display()
+            )),
+            false => ClientError::Unreachable { socket: self.socket.clone(), reason: root_cause(&error) },
         };
         let request = self.http.request(method, format!("http://layshaft/{path}")).timeout(limit);
         let answer = request.send().await.map_err(unreachable)?;
@@ -115,6 +118,13 @@ impl Client {
             _ => ClientError::Refused(error),
         })
     }
+}
+
+/// Returns whether the socket is there and not for this user.
+fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    let mut io_errors = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io_errors.any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// Returns what a person can act on; what lies above it only says that a request failed.

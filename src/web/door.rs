@@ -16,8 +16,8 @@ use tracing::warn;
 
 use super::access::Caller;
 
-/// People and their scripts need a handful.
-const SEATS: usize = 64;
+/// People and their scripts need a handful; whoever forgets connections open must not lock them out soon.
+const SEATS: usize = 256;
 
 /// Longer than the slowest answer, which is that of a reload that compiles a large policy.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);

@@ -44,7 +44,7 @@ const LOOKS: u32 = 3;
 const SLOW: Duration = Duration::from_secs(30);
 
 /// After a connection broke, what was sent over it has arrived by then, or never will.
-const BROKEN: Duration = Duration::from_secs(10);
+const BROKEN: Duration = Duration::from_secs(5);
 
 /// So often a controller may answer that it failed, and have started nothing, before its word is taken for it.
 const FAILURES: u32 = 3;
@@ -265,9 +265,9 @@ fn settled_after(error: &jenkins::Error) -> Duration {
     match error {
         jenkins::Error::TimedOut => SLOW,
         jenkins::Error::UnexpectedStatus { status: 408 | 502 | 504, .. } => SLOW,
+        jenkins::Error::Interrupted { .. } => BROKEN,
         // It has answered, and has nothing in hand.
-        jenkins::Error::UnexpectedStatus { .. } => Duration::ZERO,
-        _ => BROKEN,
+        _ => Duration::ZERO,
     }
 }
 

@@ -273,6 +273,7 @@ impl Reconciler {
 
     /// Makes the snapshot: the pollers' pictures, and what we did since they were taken.
     fn gather(&self) -> Snapshot {
+        let previous = Arc::clone(&self.view.borrow().snapshot);
         let mut controllers = BTreeMap::new();
         let cleared = self.cleared.borrow();
         for (name, controller) in self.site.controllers().iter() {
@@ -282,7 +283,7 @@ impl Reconciler {
             let picture = controller.watcher.picture().borrow().clone();
             let (Some(nodes), Some(projects)) = (&picture.nodes, &picture.projects) else {
                 // Its poller is new, as after a change of the configuration: what the one before saw still holds.
-                if let Some(known) = self.view.borrow().snapshot.controllers.get(name) {
+                if let Some(known) = previous.controllers.get(name) {
                     let tags = controller.for_policies.tags.clone();
                     let reachable = known.reachable && picture.trouble.is_none();
                     let known = Controller { tags, serve: controller.serve, reachable, ..known.clone() };
@@ -312,7 +313,7 @@ impl Reconciler {
                 },
             );
         }
-        Snapshot::new(controllers)
+        Snapshot::after(&previous, controllers)
     }
 
     /// No job is taken before each controller was looked at once, or is known not to answer.

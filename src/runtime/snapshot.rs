@@ -52,6 +52,17 @@ impl Controller {
 }
 
 impl Snapshot {
+    /// Puts controllers together after a snapshot. Pollers keep the allocation of what stayed the same, so that labels
+    /// are read again only when some list of projects is another one.
+    pub(super) fn after(previous: &Self, controllers: BTreeMap<ControllerName, Controller>) -> Self {
+        let same_projects = controllers.len() == previous.controllers.len()
+            && controllers.iter().all(|(name, controller)| {
+                let known = previous.controllers.get(name);
+                known.is_some_and(|known| Arc::ptr_eq(&known.projects, &controller.projects))
+            });
+        if same_projects { Self { controllers, world: Arc::clone(&previous.world) } } else { Self::new(controllers) }
+    }
+
     /// Puts controllers together.
     pub(super) fn new(controllers: BTreeMap<ControllerName, Controller>) -> Self {
         let projects = || controllers.values().flat_map(|controller| controller.projects.iter());

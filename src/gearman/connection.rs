@@ -53,15 +53,6 @@ pub enum ConnectionError {
     Unwritable(CodecError),
 }
 
-/// What an exchange has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exchanged {
-    /// Bytes came; frames may be complete.
-    Read,
-    /// Everything that was queued has been handed to the system.
-    Flushed,
-}
-
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -93,22 +84,20 @@ impl Connection {
         self.codec.encode(packet, &mut self.outgoing).map_err(ConnectionError::Unwritable)
     }
 
-    /// Writes what is queued as far as the system takes it, and waits for bytes to come or for the last of it to go.
+    /// Writes what is queued, and waits for bytes to come meanwhile or after it.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost: what was written has left the queue, and what was read is kept.
-    pub async fn exchange(&mut self) -> Result<Exchanged, ConnectionError> {
+    pub async fn exchange(&mut self) -> Result<(), ConnectionError> {
         poll_fn(|context| self.poll_exchange(context)).await
     }
 
-    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<Exchanged, ConnectionError>> {
-        if !self.outgoing.is_empty()
-            && let Poll::Ready(written) = self.poll_write(context)
-        {
-            return Poll::Ready(written.map(|()| Exchanged::Flushed));
+    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        if let Poll::Ready(Err(error)) = self.poll_write(context) {
+            return Poll::Ready(Err(error));
         }
-        self.poll_read(context).map_ok(|()| Exchanged::Read)
+        self.poll_read(context)
     }
 
     /// Takes the next frame out of what was read.

@@ -13,6 +13,10 @@
 //! delta and one grab. It never grabs or sleeps without a lease, never has two grabs under way, never sends anything
 //! for a job after its terminal packet, and never withdraws a function whose job runs here or may be on its way:
 //! gearmand would give that job to another worker, and it would run twice.
+//!
+//! A terminal packet counts as delivered when the server has answered something that was sent after it: the next grab,
+//! or, if none follows, a GET_STATUS of that job, which every server answers. That the system took the packet proves
+//! nothing: a server that has died without a word takes nothing in, and gives the job out again when it is back.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -56,6 +60,8 @@ pub enum Report {
 pub enum Event {
     /// A job came; it may be for a function that is no longer offered, and it may come after the lease was revoked.
     Assigned(Job),
+    /// The server has read the terminal packet of the job with that handle.
+    Delivered { handle: Bytes },
     /// A job waits for a sleeper that has no lease: somebody else should grab.
     Woken,
     /// The grab that was under way when the lease was revoked brought nothing.
@@ -90,6 +96,8 @@ pub struct Session {
     answer_may_follow: bool,
     /// Woken since the last grab: if the lease goes before the next one, somebody else must look.
     owes_a_look: bool,
+    /// The job whose terminal packet was sent last, until the server is known to have read it.
+    ended: Option<Ended>,
     refusals: u32,
     packets: Vec<Packet>,
     events: VecDeque<Event>,
@@ -110,6 +118,13 @@ enum State {
     Running(Job),
 }
 
+#[derive(Debug)]
+struct Ended {
+    handle: Bytes,
+    /// Whether something was sent after the terminal packet that the server has to answer.
+    asked: bool,
+}
+
 impl Session {
     pub fn new(client_id: impl Into<Bytes>) -> Self {
         let nothing = Arc::<BTreeSet<Bytes>>::default();
@@ -122,6 +137,7 @@ impl Session {
             state: State::Disconnected,
             answer_may_follow: false,
             owes_a_look: false,
+            ended: None,
             refusals: 0,
             packets: Vec::new(),
             events: VecDeque::new(),
@@ -143,6 +159,7 @@ impl Session {
         self.offered = Arc::default();
         self.answer_may_follow = false;
         self.owes_a_look = false;
+        self.ended = None;
         self.refusals = 0;
         match std::mem::replace(&mut self.state, State::Disconnected) {
             State::Running(job) => Some(job),
@@ -192,6 +209,7 @@ impl Session {
         let State::Running(job) = &self.state else { return false };
         let handle = job.handle.clone();
         if report.is_terminal() {
+            self.ended = Some(Ended { handle: handle.clone(), asked: false });
             self.state = State::Awake;
             self.registration_is_due = true;
         }
@@ -236,6 +254,9 @@ impl Session {
                 unique: argument(2),
                 payload: argument(4),
             }),
+            Kind::StatusRes if self.ended.as_ref().is_some_and(|ended| ended.handle == packet.argument(0)) => {
+                self.delivered();
+            }
             Kind::Error => self.refused(&packet),
             _ => {}
         }
@@ -257,6 +278,11 @@ impl Session {
             State::Running(job) => Some(job),
             _ => None,
         }
+    }
+
+    /// Says whether the server owes an answer: to a grab, or to the question after a terminal packet.
+    pub fn awaits_answer(&self) -> bool {
+        self.is_grabbing() || self.ended.is_some()
     }
 
     /// Says whether a grab is under way.
@@ -288,8 +314,15 @@ impl Session {
     fn found_nothing(&mut self) {
         if self.is_grabbing() {
             self.refusals = 0;
+            self.delivered();
             self.end_grab();
         }
+    }
+
+    /// The server has answered; if that was asked after a terminal packet, it has read that one too.
+    fn delivered(&mut self) {
+        let ended = self.ended.take_if(|ended| ended.asked);
+        self.events.extend(ended.map(|Ended { handle, .. }| Event::Delivered { handle }));
     }
 
     fn end_grab(&mut self) {
@@ -311,6 +344,7 @@ impl Session {
         self.refusals = 0;
         self.answer_may_follow = false;
         self.registration_is_due = true;
+        self.delivered();
         self.state = State::Running(job.clone());
         self.events.push_back(Event::Assigned(job));
     }
@@ -326,6 +360,10 @@ impl Session {
         if refuses_grab {
             self.answer_may_follow = true;
             self.refusals += 1;
+            // The error may have been on its way before the terminal packet was.
+            if let Some(ended) = &mut self.ended {
+                ended.asked = false;
+            }
             self.end_grab();
             if self.refusals >= REFUSALS_BORNE {
                 self.events.push_back(Event::Violated("server keeps refusing to be asked for jobs"));
@@ -354,6 +392,18 @@ impl Session {
                 self.state = State::Asleep;
             }
             State::Asleep => {}
+        }
+        self.ask_whether_delivered();
+    }
+
+    /// Sees to it that something follows a terminal packet that the server has to answer. Not all know ECHO_REQ.
+    fn ask_whether_delivered(&mut self) {
+        let is_grabbing = self.is_grabbing();
+        let Some(ended) = self.ended.as_mut().filter(|ended| !ended.asked) else { return };
+        ended.asked = true;
+        if !is_grabbing {
+            let handle = ended.handle.clone();
+            self.send(Kind::GetStatus, [handle]);
         }
     }
 

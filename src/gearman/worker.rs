@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::backoff::Backoff;
 use super::codec;
-use super::connection::{Connection, ConnectionError, Exchanged, KeepAlive};
+use super::connection::{Connection, ConnectionError, KeepAlive};
 use super::pace::Pace;
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
@@ -58,9 +58,7 @@ pub enum Event {
     Disconnected { error: String, job: Option<Job> },
     /// A job came; it may be for a function that is no longer offered, and it may come after the lease was revoked.
     Assigned(Job),
-    /// The terminal packet of the job with that handle has been handed to the system.
-    ///
-    /// A server that dies before it has read it knows nothing of it, and gives the job out again.
+    /// The server has read the terminal packet of the job with that handle: it has answered what was sent after it.
     Delivered { handle: Bytes },
     /// A job waits for a sleeper that has no lease: somebody else should grab.
     Woken,
@@ -77,8 +75,6 @@ pub struct Worker {
     link: Link,
     backoff: Backoff,
     events: VecDeque<Event>,
-    /// The job whose terminal packet has not left yet.
-    undelivered: Option<Bytes>,
     /// Whether the owner has heard of the outage that lasts.
     outage_is_known: bool,
 }
@@ -118,7 +114,6 @@ impl Worker {
             link: Link::Down { retry_at: Instant::now() },
             backoff: Backoff::new(config.backoff_cap, &config.client_id),
             events: VecDeque::new(),
-            undelivered: None,
             outage_is_known: false,
             config,
         }
@@ -181,9 +176,6 @@ impl Worker {
     ///
     /// Returns false, and sends nothing, if no job runs: it had its terminal packet, or its connection was lost.
     pub fn report(&mut self, report: Report) -> bool {
-        if report.is_terminal() {
-            self.undelivered = self.session.job().map(|job| job.handle.clone());
-        }
         self.session.report(report)
     }
 
@@ -194,7 +186,6 @@ impl Worker {
     pub fn hand_back(&mut self) -> Option<Job> {
         self.session.job()?;
         self.link = Link::Down { retry_at: Instant::now() };
-        self.undelivered = None;
         self.session.disconnected()
     }
 
@@ -261,16 +252,11 @@ impl Worker {
         self.events.push_back(Event::Connected);
     }
 
-    fn hear(&mut self, outcome: Result<Exchanged, Loss>, lived: Duration) {
-        let violation = self.pass_on_events();
-        let loss = match (outcome, violation) {
+    fn hear(&mut self, outcome: Result<(), Loss>, lived: Duration) {
+        let loss = match (outcome, self.pass_on_events()) {
             (_, Some(rule)) => Loss::Violation(rule),
             (Err(loss), None) => loss,
-            (Ok(Exchanged::Read), None) => return,
-            (Ok(Exchanged::Flushed), None) => {
-                self.events.extend(self.undelivered.take().map(|handle| Event::Delivered { handle }));
-                return;
-            }
+            (Ok(()), None) => return,
         };
         self.lose(&loss, lived);
     }
@@ -281,6 +267,7 @@ impl Worker {
         while let Some(event) = self.session.next_event() {
             self.events.push_back(match event {
                 session::Event::Assigned(job) => Event::Assigned(job),
+                session::Event::Delivered { handle } => Event::Delivered { handle },
                 session::Event::Woken => Event::Woken,
                 session::Event::Revoked => Event::Revoked,
                 session::Event::Refused { code, text, handle } => Event::Refused { code, text, handle },
@@ -298,7 +285,6 @@ impl Worker {
         let delay = self.backoff.next_delay(lived);
         debug!(client_id = self.config.client_id, error = %loss, ?delay, "gearman server is out of reach");
         self.link = Link::Down { retry_at: Instant::now() + delay };
-        self.undelivered = None;
         if !self.outage_is_known || job.is_some() {
             self.events.push_back(Event::Disconnected { error: loss.to_string(), job });
         }
@@ -345,23 +331,21 @@ impl Live {
     /// Writes what the session has to say, and lets it hear what comes, once.
     ///
     /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
-    async fn converse(&mut self, session: &mut Session) -> Result<Exchanged, Loss> {
+    async fn converse(&mut self, session: &mut Session) -> Result<(), Loss> {
         for packet in session.take_packets() {
             self.connection.queue(&packet)?;
         }
-        self.pulse.awaits_answer(session.is_grabbing(), Instant::now());
-        let exchanged = self.exchange().await?;
-        if exchanged == Exchanged::Read {
-            self.pulse.heard(Instant::now());
-            while let Some(frame) = self.connection.next_frame()? {
-                session.receive(frame);
-            }
+        self.pulse.awaits_answer(session.awaits_answer(), Instant::now());
+        self.exchange().await?;
+        self.pulse.heard(Instant::now());
+        while let Some(frame) = self.connection.next_frame()? {
+            session.receive(frame);
         }
-        Ok(exchanged)
+        Ok(())
     }
 
     /// Exchanges bytes, and asks for a sign of life where they fail to come.
-    async fn exchange(&mut self) -> Result<Exchanged, Loss> {
+    async fn exchange(&mut self) -> Result<(), Loss> {
         loop {
             tokio::select! {
                 // After a stall of our own, what has come in meanwhile counts before the clock does.

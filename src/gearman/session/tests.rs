@@ -107,6 +107,7 @@ fn a_build_goes_over_the_wire_in_the_order_that_clients_know() {
                 > WORK_COMPLETE H:1 {end}
                 > GRAB_JOB_UNIQ
             < NO_JOB
+                ! Delivered { handle: b"H:1" }
                 > PRE_SLEEP
             < NOOP
                 > GRAB_JOB_UNIQ
@@ -235,6 +236,7 @@ fn functions_change_while_a_job_runs_but_its_own_stays_until_its_end() {
             report complete done
                 > WORK_COMPLETE H:1 done
                 > RESET_ABILITIES
+                > GET_STATUS H:1
             offer a
                 > CAN_DO a
                 > GRAB_JOB_UNIQ
@@ -292,6 +294,7 @@ fn nothing_is_withdrawn_while_a_job_may_be_on_its_way() {
                 > CANT_DO a
                 > GRAB_JOB_UNIQ
             < NO_JOB
+                ! Delivered { handle: b"H:1" }
                 > PRE_SLEEP
         "#]],
     );
@@ -437,6 +440,7 @@ fn lease_revoked_during_a_grab_is_settled_by_its_answer() {
                 ! Assigned(Job { handle: b"H:1", function: b"a", unique: b"u", payload: 0 bytes })
             report complete done
                 > WORK_COMPLETE H:1 done
+                > GET_STATUS H:1
             grant
                 > GRAB_JOB_UNIQ
         "#]],
@@ -466,6 +470,7 @@ fn lease_that_comes_and_goes_before_anything_is_written_costs_nothing() {
             report complete done; revoke
                 = Done
                 > WORK_COMPLETE H:1 done
+                > GET_STATUS H:1
         "#]],
     );
 }
@@ -489,6 +494,7 @@ fn job_of_a_function_that_is_not_offered_is_still_a_job() {
                 > CANT_DO a
             report fail
                 > WORK_FAIL H:1
+                > GET_STATUS H:1
         "#]],
     );
 }
@@ -512,6 +518,7 @@ fn other_forms_of_assignment_are_understood() {
                 > WORK_COMPLETE H:1 done
                 > GRAB_JOB_UNIQ
             < JOB_ASSIGN_ALL H:2 a u reducer payload
+                ! Delivered { handle: b"H:1" }
                 ! Assigned(Job { handle: b"H:2", function: b"a", unique: b"u", payload: 7 bytes })
         "#]],
     );
@@ -571,6 +578,7 @@ fn result_of_a_cancelled_job_is_refused_and_the_next_job_comes_all_the_same() {
                 > GRAB_JOB_UNIQ
             < ERROR JOB_NOT_FOUND cancelled; < JOB_ASSIGN_UNIQ H:2 a u -
                 ! Refused { code: "JOB_NOT_FOUND", text: "cancelled", handle: None }
+                ! Delivered { handle: b"H:1" }
                 ! Assigned(Job { handle: b"H:2", function: b"a", unique: b"u", payload: 0 bytes })
         "#]],
     );

@@ -160,9 +160,9 @@ async fn worker_runs_one_job_after_the_other() {
     assert!(worker.report(Report::Data("start".into())));
     assert!(worker.report(Report::Complete("end".into())));
     assert!(!worker.is_running());
-    assert_eq!(next(&mut worker).await, Event::Delivered { handle: "H:1".into() });
-    peer.expect(&["WORK_DATA H:1 start", "WORK_COMPLETE H:1 end", "GRAB_JOB_UNIQ"]).await;
+    beside(&mut worker, peer.expect(&["WORK_DATA H:1 start", "WORK_COMPLETE H:1 end", "GRAB_JOB_UNIQ"])).await;
     peer.assign("H:2").await;
+    assert_eq!(next(&mut worker).await, Event::Delivered { handle: "H:1".into() });
     assert_eq!(next(&mut worker).await, Event::Assigned(job("H:2")));
 }
 
@@ -187,9 +187,44 @@ async fn result_registration_and_next_grab_leave_in_one_write() {
     assert_eq!(next(&mut worker).await, Event::Assigned(job("H:1")));
     worker.offer(functions(["build:b"]));
     worker.report(Report::Complete("end".into()));
-    assert_eq!(next(&mut worker).await, Event::Delivered { handle: "H:1".into() });
-    // All of it is there by the time of the event, without the worker being polled again.
-    peer.expect(&["WORK_COMPLETE H:1 end", "CANT_DO build:a", "GRAB_JOB_UNIQ"]).await;
+    let (bytes, _) = beside(&mut worker, async {
+        let mut bytes = [0; 200];
+        let read = peer.stream.read(&mut bytes).await.unwrap();
+        bytes[..read].to_vec()
+    })
+    .await;
+    assert_eq!(bytes, b"\0REQ\0\0\0\x0d\0\0\0\x07H:1\0end\0REQ\0\0\0\x02\0\0\0\x07build:a\0REQ\0\0\0\x1e\0\0\0\0");
+}
+
+#[tokio::test]
+async fn worker_without_a_next_grab_asks_whether_its_result_was_read() {
+    let server = Server::start().await;
+    let mut worker = Worker::new(Config { answer_timeout: Duration::from_millis(300), ..server.config() });
+    worker.offer(functions(["build:a"]));
+    for (handle, is_answered) in [("H:1", true), ("H:2", false)] {
+        worker.grant();
+        let (mut peer, _) = beside(&mut worker, server.greet(&["build:a"])).await;
+        beside(&mut worker, peer.expect(&["GRAB_JOB_UNIQ"])).await;
+        peer.assign(handle).await;
+        assert_eq!(next(&mut worker).await, Event::Assigned(job(handle)));
+        worker.revoke();
+        worker.report(Report::Complete("end".into()));
+        let packets = [format!("WORK_COMPLETE {handle} end"), format!("GET_STATUS {handle}")];
+        let (_, events) = beside(&mut worker, peer.expect(&[&packets[0], &packets[1]])).await;
+        assert_eq!(events, [], "that the system took it proves nothing");
+        if is_answered {
+            peer.send(Kind::StatusRes, [handle, "0", "0", "0", "0"]).await;
+            assert_eq!(next(&mut worker).await, Event::Delivered { handle: handle.into() });
+            drop(peer);
+            lost(&mut worker).await;
+        } else {
+            // It took everything in and says nothing more.
+            let (error, job) = lost(&mut worker).await;
+            assert!(error.starts_with("server has been silent for "), "{error}");
+            assert_eq!(job, None);
+            peer.is_closed().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -350,10 +385,9 @@ async fn large_payloads_pass_in_both_directions() {
     })
     .await;
     assert_eq!(packet.len(), "WORK_COMPLETE H:1 ".len() + payload.len());
-    assert_eq!(events.len() + usize::from(events.is_empty()), 1);
-    if events.is_empty() {
-        assert_eq!(next(&mut worker).await, Event::Delivered { handle: "H:1".into() });
-    }
+    assert_eq!(events, []);
+    peer.send(Kind::NoJob, []).await;
+    assert_eq!(next(&mut worker).await, Event::Delivered { handle: "H:1".into() });
 }
 
 #[tokio::test]
@@ -465,7 +499,7 @@ async fn closing_lets_the_last_result_through() {
     peer.send(Kind::Noop, []).await;
     worker.report(Report::Complete("end".into()));
     let server_side = async {
-        peer.expect(&["WORK_COMPLETE H:1 end"]).await;
+        peer.expect(&["WORK_COMPLETE H:1 end", "GET_STATUS H:1"]).await;
         assert_eq!(peer.next().await, None);
         drop(peer);
     };

@@ -13,6 +13,7 @@ enum Input {
     Revoke,
     Report(Report),
     Answer(Option<&'static str>),
+    AnswerStatus,
     Refuse(&'static str),
     Wake,
     Rogue(Kind),
@@ -40,6 +41,7 @@ fn input() -> impl Strategy<Value = Input> {
         2 => Just(Input::Revoke),
         4 => report.prop_map(Input::Report),
         6 => prop::option::weighted(0.6, function).prop_map(Input::Answer),
+        3 => Just(Input::AnswerStatus),
         1 => prop::sample::select(vec!["JOB_NOT_FOUND", "INVALID_PACKET"]).prop_map(Input::Refuse),
         3 => Just(Input::Wake),
         1 => prop::sample::select(Kind::ALL).prop_map(Input::Rogue),
@@ -56,6 +58,10 @@ struct Observer {
     asleep: bool,
     answered_with_nothing: bool,
     running: Option<(Bytes, Bytes)>,
+    /// The job that has ended, as long as the server has answered nothing that came after its terminal packet.
+    ended: Option<Bytes>,
+    /// What came after it and has to be answered.
+    asked: Option<Kind>,
     jobs: u32,
 }
 
@@ -85,6 +91,12 @@ impl Observer {
                 assert!(self.running.is_none(), "grabbed while a job runs");
                 assert!(!self.offered.is_empty(), "grabbed without a function");
                 (self.grab_is_out, self.asleep, self.answered_with_nothing) = (true, false, false);
+                self.asked = self.asked.or(self.ended.is_some().then_some(packet.kind));
+            }
+            Kind::GetStatus => {
+                assert_eq!(self.ended.as_ref(), Some(packet.argument(0)), "asked about another job");
+                assert_eq!(self.asked, None, "asked twice");
+                self.asked = Some(packet.kind);
             }
             Kind::PreSleep => {
                 assert!(leased, "slept without a lease");
@@ -96,6 +108,7 @@ impl Observer {
             }
             Kind::WorkComplete | Kind::WorkFail | Kind::WorkException => {
                 assert_eq!(self.running.take().map(|(handle, _)| handle), Some(argument()));
+                (self.ended, self.asked) = (Some(argument()), None);
             }
             kind => panic!("sent {}", kind.name()),
         }
@@ -108,6 +121,7 @@ impl Observer {
         }
         assert_eq!(self.offered, **session.functions());
         assert_eq!(self.grab_is_out, session.is_grabbing());
+        assert_eq!(self.ended.is_some(), self.asked.is_some(), "nothing follows a terminal packet that is answered");
         if self.greeted && !self.grab_is_out && self.running.is_none() {
             assert_eq!(self.offered, *session.desired, "an idle worker owes nothing");
             let is_up_for_work = self.asleep || !session.is_leased() || self.offered.is_empty();
@@ -159,10 +173,17 @@ fn play(inputs: Vec<Input>) {
                 (observer.grab_is_out, observer.answered_with_nothing) = (false, true);
             }
             Input::Answer(_) => {}
+            Input::AnswerStatus if observer.asked == Some(Kind::GetStatus) => {
+                let handle = observer.ended.clone().unwrap();
+                session.receive(response(Kind::StatusRes, &[&String::from_utf8_lossy(&handle), "0", "0", "0", "0"]));
+                assert!(!session.awaits_answer() || session.is_grabbing());
+            }
+            Input::AnswerStatus => {}
             Input::Refuse(code) => {
                 session.receive(response(Kind::Error, &[code, "text"]));
                 if code != "JOB_NOT_FOUND" && observer.grab_is_out {
                     (observer.grab_is_out, observer.answered_with_nothing) = (false, true);
+                    observer.asked = None;
                 }
             }
             Input::Wake => {
@@ -182,6 +203,10 @@ fn play(inputs: Vec<Input>) {
                     // A rogue assignment may pass for the late answer to a refused grab.
                     observer.running = Some((job.handle, job.function));
                     observer.answered_with_nothing = false;
+                }
+                Event::Delivered { handle } => {
+                    assert!(observer.asked.take().is_some(), "called delivered without an answer");
+                    assert_eq!(observer.ended.take(), Some(handle));
                 }
                 Event::Woken | Event::Revoked => assert!(!session.is_leased()),
                 Event::Refused { .. } => {}

@@ -365,7 +365,7 @@ impl Executor {
         }
     }
 
-    /// The terminal packet has left: the attempt is over. Without this it stays, and its result is delivered when the
+    /// The server has read the terminal packet: the attempt is over. Without this it stays, and its result is delivered when the
     /// server hands the job out again.
     fn delivered(&mut self, handle: &[u8]) {
         let Some(Undelivered { attempt, .. }) = self.undelivered.take_if(|undelivered| undelivered.handle == handle)

@@ -61,6 +61,22 @@ async fn f53_a_result_that_came_while_the_server_was_out_of_reach_is_delivered_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f49_f53_a_result_that_the_server_took_in_and_never_read_is_no_reason_for_a_second_build() {
+    let (site, proxy) = cuttable(GearmanServer::start(Kind::Gearmand).await).await;
+    let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+    job.started().await;
+    proxy.swallow(true);
+    site.controller("ci").finish("lint", 1, BuildResult::Unstable);
+    eventually("the result is on its way to nobody", || async { proxy.has_swallowed("UNSTABLE") }).await;
+    proxy.swallow(false);
+    proxy.cut();
+    // The server still has the job, and gives it out again.
+    assert_eq!(completion(&job.finish().await)["result"], "UNSTABLE");
+    site.idle().await;
+    assert_eq!(site.controller("ci").builds().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f53_a_job_without_a_unique_is_not_taken_for_an_old_one_after_the_server_was_restarted() {
     let fleet = fleet(&[("a", 2, &[])], vec![project("lint", None)]);
     let mut site = SiteBuilder::new().controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;

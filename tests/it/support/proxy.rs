@@ -1,4 +1,5 @@
-//! A TCP proxy before a Gearman server that can be cut, refuse connections, and change what workers are told.
+//! A TCP proxy before a Gearman server that can be cut, refuse connections, swallow what workers say, and change what
+//! they are told.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +19,8 @@ struct State {
     /// Ends the connections that are there.
     cut: CancellationToken,
     is_refusing: bool,
+    is_swallowing: bool,
+    swallowed: Vec<u8>,
     rewrite: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -41,6 +44,16 @@ impl Proxy {
     /// Closes new connections as soon as they come, or no longer.
     pub(crate) fn refuse(&self, is_refusing: bool) {
         self.state.lock().unwrap().is_refusing = is_refusing;
+    }
+
+    /// Takes what workers say and passes none of it on, as a host does that has just died, or no longer.
+    pub(crate) fn swallow(&self, is_swallowing: bool) {
+        self.state.lock().unwrap().is_swallowing = is_swallowing;
+    }
+
+    pub(crate) fn has_swallowed(&self, text: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        state.swallowed.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// Replaces a text by one of the same length in what the server says.
@@ -70,7 +83,19 @@ async fn pass(worker: TcpStream, server: TcpStream, state: Arc<Mutex<State>>) {
     let (mut from_worker, mut to_worker) = worker.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let upwards = async {
-        let _ended = tokio::io::copy(&mut from_worker, &mut to_server).await;
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_worker.read(&mut bytes).await {
+            let is_swallowed = {
+                let mut state = state.lock().unwrap();
+                if state.is_swallowing {
+                    state.swallowed.extend_from_slice(&bytes[..read]);
+                }
+                state.is_swallowing
+            };
+            if !is_swallowed && to_server.write_all(&bytes[..read]).await.is_err() {
+                break;
+            }
+        }
         let _closed = to_server.shutdown().await;
     };
     let downwards = async {

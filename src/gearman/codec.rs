@@ -1,7 +1,8 @@
 //! Bytes to packets and back. The only file that knows how a packet looks on the wire.
 //!
-//! A packet is 12 bytes of header (magic, type, length of the rest; big-endian) and its arguments. Lengths are checked
-//! before anything is allocated; arguments are slices of the bytes that were read, never copies.
+//! A packet is 12 bytes of header (magic, type, length of the rest; big-endian) and its arguments, with a NUL between
+//! them (PROTOCOL, "Binary Packet"). Lengths are checked before anything is allocated; arguments are slices of the
+//! bytes that were read, never copies.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
@@ -107,6 +108,7 @@ impl Decoder for Codec {
             return Ok(self.skip(source));
         }
         let Some(&first) = source.first() else { return Ok(None) };
+        // "Administrative Protocol": a first byte that is not NUL begins a line of text.
         if first != 0 && self.accepts_lines {
             return self.decode_line(source);
         }
@@ -177,7 +179,8 @@ impl Encoder<&Packet> for Codec {
     }
 }
 
-/// Cuts a body at NULs into as many arguments as its kind has; the last one takes the rest.
+/// Cuts a body at NULs into as many arguments as its kind has; the last one takes the rest, NULs and all ("Binary
+/// Packet": its length is what the packet's length leaves to it).
 fn split(kind: Kind, mut body: Bytes) -> Result<Vec<Bytes>, CodecError> {
     let expected = kind.arguments().len();
     let mut arguments = Vec::with_capacity(expected);

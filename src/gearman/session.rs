@@ -21,6 +21,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -85,6 +86,8 @@ pub enum Revocation {
 #[derive(Debug)]
 pub struct Session {
     client_id: Bytes,
+    /// How long the server lets a job of ours run, in milliseconds; as it is written.
+    job_timeout: Option<Bytes>,
     desired: Arc<BTreeSet<Bytes>>,
     /// What the server has been told; the very set `desired` once nothing is left to tell.
     offered: Arc<BTreeSet<Bytes>>,
@@ -130,6 +133,7 @@ impl Session {
         let nothing = Arc::<BTreeSet<Bytes>>::default();
         Self {
             client_id: client_id.into(),
+            job_timeout: None,
             desired: Arc::clone(&nothing),
             offered: nothing,
             registration_is_due: false,
@@ -142,6 +146,12 @@ impl Session {
             packets: Vec::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Has the server take jobs back that run for longer than this, from the next connection on.
+    pub fn limit_jobs(&mut self, timeout: Duration) {
+        // "CAN_DO_TIMEOUT": in milliseconds, whatever some workers send.
+        self.job_timeout = Some(timeout.as_millis().to_string().into());
     }
 
     /// Starts on a fresh connection, of which the server knows nothing.
@@ -423,7 +433,10 @@ impl Session {
         let offered = Arc::clone(&self.offered);
         let mut changed = false;
         for function in desired.difference(&offered) {
-            self.send(Kind::CanDo, [function.clone()]);
+            match self.job_timeout.clone() {
+                None => self.send(Kind::CanDo, [function.clone()]),
+                Some(timeout) => self.send(Kind::CanDoTimeout, [function.clone(), timeout]),
+            }
             changed = true;
         }
         let (kept, withdrawn): (Vec<&Bytes>, Vec<&Bytes>) =

@@ -45,6 +45,9 @@ pub struct Config {
     pub backoff_cap: Duration,
     /// The longest packet that is taken from the server.
     pub max_payload: usize,
+    /// After so long the server takes a job back and gives it out again; gearmand raises it to a second. Its late
+    /// result is refused. Not on geard, which leaves such functions unregistered without a word.
+    pub job_timeout: Option<Duration>,
     /// Shared by all workers that have a clone of this: so they do not all connect at once.
     pub pace: Pace,
 }
@@ -109,8 +112,12 @@ enum Loss {
 impl Worker {
     /// Makes a worker that connects when its first event is waited for.
     pub fn new(config: Config) -> Self {
+        let mut session = Session::new(config.client_id.clone());
+        if let Some(timeout) = config.job_timeout {
+            session.limit_jobs(timeout);
+        }
         Self {
-            session: Session::new(config.client_id.clone()),
+            session,
             link: Link::Down { retry_at: Instant::now() },
             backoff: Backoff::new(config.backoff_cap, &config.client_id),
             events: VecDeque::new(),
@@ -304,6 +311,7 @@ impl Config {
             answer_timeout: Duration::from_secs(60),
             backoff_cap: Duration::from_secs(2),
             max_payload: codec::DEFAULT_MAX_BODY,
+            job_timeout: None,
             pace: Pace::new(),
         }
     }

@@ -286,6 +286,27 @@ async fn reset_in_the_middle_of_a_packet_gives_the_running_job_back() {
 }
 
 #[tokio::test]
+async fn limit_of_a_job_is_told_in_milliseconds_and_costs_nothing_but_its_result() {
+    let server = Server::start().await;
+    let mut worker = Worker::new(Config { job_timeout: Some(Duration::from_secs(30)), ..server.config() });
+    worker.offer(functions(["build:a"]));
+    worker.grant();
+    let (mut peer, _) = beside(&mut worker, server.accept()).await;
+    let greeting = ["SET_CLIENT_ID node_exec-0", "RESET_ABILITIES", "CAN_DO_TIMEOUT build:a 30000", "GRAB_JOB_UNIQ"];
+    beside(&mut worker, peer.expect(&greeting)).await;
+    peer.assign("H:1").await;
+    assert_eq!(next(&mut worker).await, Event::Assigned(job("H:1")));
+    // By then the server has taken it back.
+    worker.report(Report::Complete("late".into()));
+    beside(&mut worker, peer.expect(&["WORK_COMPLETE H:1 late", "GRAB_JOB_UNIQ"])).await;
+    peer.send(Kind::Error, ["JOB_NOT_FOUND", "late"]).await;
+    assert!(matches!(next(&mut worker).await, Event::Refused { .. }));
+    peer.assign("H:1").await;
+    assert_eq!(next(&mut worker).await, Event::Delivered { handle: "H:1".into() });
+    assert_eq!(next(&mut worker).await, Event::Assigned(job("H:1")));
+}
+
+#[tokio::test]
 async fn result_that_could_not_leave_is_never_called_delivered() {
     let server = Server::start().await;
     let mut worker = server.worker();

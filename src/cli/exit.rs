@@ -86,9 +86,9 @@ impl Exit {
         }
         let is_client = matches!(
             cause.downcast_ref::<client::Error>(),
-            Some(client::Error::Connect { .. } | client::Error::Lost | client::Error::NoAnswer { .. })
+            Some(client::Error::Connect(_) | client::Error::Lost | client::Error::NoAnswer { .. })
         );
-        let is_admin = matches!(cause.downcast_ref::<admin::Error>(), Some(admin::Error::Connect { .. }));
+        let is_admin = matches!(cause.downcast_ref::<admin::Error>(), Some(admin::Error::Connect(_)));
         (is_client || is_admin).then_some(Self::ServerUnreachable)
     }
 }

@@ -8,6 +8,7 @@ use super::submit::Event;
 use super::*;
 use crate::domain::BuildResult;
 use crate::gearman::client::{self, Update};
+use crate::gearman::dial::DialError;
 use crate::runtime::status::Status;
 use crate::{config, web};
 
@@ -90,9 +91,11 @@ fn help_lists_the_exit_codes() {
 #[test]
 fn an_error_has_its_exit_code_however_deep_it_lies() {
     let unreachable = || web::ClientError::Unreachable { socket: "s".into(), reason: "gone".to_owned() };
-    let refused = || client::Error::Connect {
-        server: "a:1".to_owned(),
-        source: std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+    let refused = || {
+        client::Error::Connect(DialError::Connect {
+            server: "a:1".to_owned(),
+            cause: std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+        })
     };
     for (error, exit) in [
         (anyhow::Error::new(config::Error::Invalid(Vec::new())), Exit::BadConfiguration),

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::dial;
+use super::dial::{DialError, KeepAlive, dial};
+use super::endpoint::Endpoint;
+use super::stream::Stream;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -36,8 +37,8 @@ impl Default for Config {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("failed to connect to gearman server {server}")]
-    Connect { server: String, source: io::Error },
+    #[error(transparent)]
+    Connect(#[from] DialError),
     #[error("lost the connection to the gearman server while it answered {command:?}")]
     Lost { command: String, source: io::Error },
     #[error("gearman server did not answer {command:?} within {limit:?}")]
@@ -96,16 +97,16 @@ pub struct JobLine {
 /// Asks one server. Reconnects by itself after a failure.
 #[derive(Debug)]
 pub struct Admin {
-    server: String,
+    server: Endpoint,
     config: Config,
     /// Absent after a failed question.
-    connection: Option<TcpStream>,
+    connection: Option<Stream>,
 }
 
 impl Admin {
-    /// Connects to `host`, `host:port` or `[v6]:port`.
-    pub async fn connect(server: &str, config: Config) -> Result<Self, Error> {
-        let mut admin = Self { server: server.to_owned(), config, connection: None };
+    /// Connects to a server.
+    pub async fn connect(server: impl Into<Endpoint>, config: Config) -> Result<Self, Error> {
+        let mut admin = Self { server: server.into(), config, connection: None };
         admin.connection = Some(admin.dial().await?);
         Ok(admin)
     }
@@ -117,13 +118,17 @@ impl Admin {
         match aside.version().await {
             Ok(version) => return Ok(ServerKind::Gearmand { version }),
             Err(Error::NoAnswer { .. }) => {}
+            // Under TLS 1.3 a server that refuses our certificate says so only now.
+            Err(Error::Lost { command, source }) if source.kind() == io::ErrorKind::InvalidData => {
+                return Err(Error::Lost { command, source });
+            }
             Err(Error::Refused { .. } | Error::Malformed { .. } | Error::Lost { .. }) => return Ok(ServerKind::Other),
             Err(error) => return Err(error),
         }
         aside.config.reply_timeout = self.config.reply_timeout;
         match aside.status().await {
             Ok(_) => Ok(ServerKind::Geard),
-            Err(error @ Error::Connect { .. }) => Err(error),
+            Err(error @ Error::Connect(_)) => Err(error),
             Err(_) => Ok(ServerKind::Other),
         }
     }
@@ -184,9 +189,10 @@ impl Admin {
 
     async fn ask(&mut self, command: &str, end: impl Fn(&[u8]) -> Option<usize>) -> Result<String, Error> {
         // Taken out, so that whatever goes wrong, or a caller that gives up, leaves no half-read answer behind.
-        let mut connection = match self.connection.take() {
-            Some(connection) if is_quiet(&connection) => connection,
-            _ => self.dial().await?,
+        let kept = self.connection.take();
+        let mut connection = match kept.and_then(|mut kept| kept.is_quiet().then_some(kept)) {
+            Some(connection) => connection,
+            None => self.dial().await?,
         };
         let limit = self.config.reply_timeout;
         let exchange = exchange(&mut connection, command, end, self.config.max_reply);
@@ -198,21 +204,13 @@ impl Admin {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    async fn dial(&self) -> Result<TcpStream, Error> {
-        dial::dial(&self.server, self.config.connect_timeout)
-            .await
-            .map_err(|source| Error::Connect { server: self.server.clone(), source })
+    async fn dial(&self) -> Result<Stream, Error> {
+        Ok(dial(&self.server, self.config.connect_timeout, KeepAlive::default()).await?)
     }
 }
 
-/// Says whether a connection is open and nothing unasked has come on it since.
-fn is_quiet(connection: &TcpStream) -> bool {
-    let read = connection.try_read(&mut [0]);
-    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
 async fn exchange(
-    connection: &mut TcpStream,
+    connection: &mut Stream,
     command: &str,
     end: impl Fn(&[u8]) -> Option<usize>,
     limit: usize,
@@ -220,6 +218,7 @@ async fn exchange(
     let lost = |source| Error::Lost { command: command.to_owned(), source };
     // CRLF: gearmand cuts the last character of some arguments before a bare LF.
     connection.write_all(format!("{command}\r\n").as_bytes()).await.map_err(lost)?;
+    connection.flush().await.map_err(lost)?;
     let mut answer = BytesMut::with_capacity(8 << 10);
     loop {
         if connection.read_buf(&mut answer).await.map_err(lost)? == 0 {

@@ -1,4 +1,4 @@
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::super::client::{Client, Submission};
@@ -100,12 +100,12 @@ async fn start() -> (String, CancellationToken) {
 }
 
 /// Returns a connection whose other end is closed, and known to be.
-async fn hung_up() -> TcpStream {
+async fn hung_up() -> Stream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     drop(listener.accept().await.unwrap());
     stream.readable().await.unwrap();
-    stream
+    Stream::plain(stream)
 }
 
 /// Answers known commands with fixed text, and others not at all.

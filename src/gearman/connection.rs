@@ -6,20 +6,20 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::codec::{Codec, CodecError, Frame};
+use super::dial::{DialError, KeepAlive, dial};
+use super::endpoint::Endpoint;
 use super::packet::Packet;
+use super::stream::Stream;
 
 /// The least that is read at a time; most packets are far shorter.
 const READ_STEP: usize = 8 << 10;
@@ -27,20 +27,10 @@ const READ_STEP: usize = 8 << 10;
 /// Room for writing that is kept while there is nothing to write.
 const WRITE_ROOM_KEPT: usize = 4 << 10;
 
-/// How long an idle connection may stay silent before the kernel asks whether the peer is still there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepAlive {
-    pub idle: Duration,
-    pub interval: Duration,
-    pub retries: u32,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    #[error("failed to find the address of {server}: {cause}")]
-    Lookup { server: String, cause: io::Error },
-    #[error("failed to connect to {server}: {cause}")]
-    Connect { server: String, cause: io::Error },
+    #[error(transparent)]
+    Dial(#[from] DialError),
     #[error("connection broke: {0}")]
     Broken(io::Error),
     #[error("server closed the connection")]
@@ -55,27 +45,21 @@ pub enum ConnectionError {
 
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     codec: Codec,
     incoming: BytesMut,
     outgoing: BytesMut,
 }
 
 impl Connection {
-    /// Connects to `host:port`, trying each of its addresses for at most `connect_timeout`.
+    /// Connects to a server, trying each of its addresses for at most `connect_timeout`.
     pub async fn open(
-        server: &str,
+        server: &Endpoint,
         connect_timeout: Duration,
         keep_alive: KeepAlive,
         max_payload: usize,
     ) -> Result<Self, ConnectionError> {
-        let lookup = async { Ok(lookup_host(server).await?.collect::<Vec<_>>()) };
-        let addresses = within(connect_timeout, lookup)
-            .await
-            .map_err(|cause| ConnectionError::Lookup { server: server.to_owned(), cause })?;
-        let stream = connect_to_any(&addresses, connect_timeout, keep_alive)
-            .await
-            .map_err(|cause| ConnectionError::Connect { server: server.to_owned(), cause })?;
+        let stream = dial(server, connect_timeout, keep_alive).await?;
         Ok(Self { stream, codec: Codec::new(max_payload), incoming: BytesMut::new(), outgoing: BytesMut::new() })
     }
 
@@ -94,7 +78,9 @@ impl Connection {
     }
 
     fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        if let Poll::Ready(Err(error)) = self.poll_write(context) {
+        if (!self.outgoing.is_empty() || self.stream.is_unflushed())
+            && let Poll::Ready(Err(error)) = self.poll_write(context)
+        {
             return Poll::Ready(Err(error));
         }
         self.poll_read(context)
@@ -127,8 +113,8 @@ impl Connection {
     }
 
     #[cfg(test)]
-    pub(super) fn socket(&self) -> SockRef<'_> {
-        SockRef::from(&self.stream)
+    pub(super) fn socket(&self) -> socket2::SockRef<'_> {
+        socket2::SockRef::from(self.stream.tcp())
     }
 
     /// Writes until nothing is left.
@@ -137,6 +123,7 @@ impl Connection {
             let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.outgoing));
             self.outgoing.advance(written.map_err(ConnectionError::Broken)?);
         }
+        ready!(Pin::new(&mut self.stream).poll_flush(context)).map_err(ConnectionError::Broken)?;
         if self.outgoing.capacity() > WRITE_ROOM_KEPT {
             self.outgoing = BytesMut::new();
         }
@@ -163,51 +150,5 @@ impl Connection {
                 Poll::Pending
             }
         }
-    }
-}
-
-impl Default for KeepAlive {
-    /// A dead peer is noticed within a minute.
-    fn default() -> Self {
-        Self { idle: Duration::from_secs(30), interval: Duration::from_secs(10), retries: 3 }
-    }
-}
-
-impl KeepAlive {
-    fn tune(self, stream: &TcpStream) -> io::Result<()> {
-        let socket = SockRef::from(stream);
-        let timers = TcpKeepalive::new().with_time(self.idle).with_interval(self.interval).with_retries(self.retries);
-        socket.set_tcp_keepalive(&timers)?;
-        // Keep-alive rests while written data is unacknowledged; without this limit, retransmission of a result to a
-        // dead peer would go on for a quarter of an hour.
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(self.idle + self.interval * self.retries))?;
-        Ok(())
-    }
-}
-
-async fn connect_to_any(
-    addresses: &[SocketAddr],
-    connect_timeout: Duration,
-    keep_alive: KeepAlive,
-) -> io::Result<TcpStream> {
-    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "name has no address");
-    for &address in addresses {
-        match within(connect_timeout, TcpStream::connect(address)).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                keep_alive.tune(&stream)?;
-                return Ok(stream);
-            }
-            Err(error) => last_error = error,
-        }
-    }
-    Err(last_error)
-}
-
-async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match timeout(limit, attempt).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"))),
     }
 }

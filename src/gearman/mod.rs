@@ -43,16 +43,20 @@ mod backoff;
 pub mod client;
 pub mod codec;
 pub mod connection;
-mod dial;
+pub mod dial;
+mod endpoint;
 pub mod pace;
 pub mod packet;
 pub mod priority;
 mod pulse;
 pub mod server;
 pub mod session;
+mod stream;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod worker;
 
+pub use endpoint::Endpoint;
 pub use packet::{Kind, Magic, Packet};
 pub use priority::Priority;

@@ -16,7 +16,9 @@ use tracing::debug;
 
 use super::backoff::Backoff;
 use super::codec;
-use super::connection::{Connection, ConnectionError, KeepAlive};
+use super::connection::{Connection, ConnectionError};
+use super::dial::KeepAlive;
+use super::endpoint::Endpoint;
 use super::pace::Pace;
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
@@ -29,8 +31,7 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `host:port`.
-    pub server: String,
+    pub server: Endpoint,
     /// The name under which the server lists this worker.
     pub client_id: String,
     /// For the look-up of the name, and for each of its addresses.
@@ -301,7 +302,7 @@ impl Worker {
 
 impl Config {
     /// Fills in what seldom needs to differ.
-    pub fn new(server: impl Into<String>, client_id: impl Into<String>) -> Self {
+    pub fn new(server: impl Into<Endpoint>, client_id: impl Into<String>) -> Self {
         Self {
             server: server.into(),
             client_id: client_id.into(),

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use crate::domain::{ControllerName, FunctionName};
+use crate::gearman::Endpoint;
 use crate::gearman::admin::{self, Admin, ServerKind};
 
 use super::reconciler::Clearances;
@@ -22,18 +23,18 @@ const PATIENCE: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the server what it is, until it answers.
-async fn server_kind(server: &str) -> ServerKind {
+async fn server_kind(server: &Endpoint) -> ServerKind {
     let mut was_silent = false;
     loop {
         match Admin::connect(server, admin::Config::default()).await {
             Ok(admin) => match admin.server_kind().await {
                 Ok(kind) => {
-                    info!(server, ?kind, "reached the gearman server");
+                    info!(%server, ?kind, "reached the gearman server");
                     return kind;
                 }
-                Err(error) => warn!(server, %error, "the gearman server does not answer; trying again"),
+                Err(error) => warn!(%server, %error, "the gearman server does not answer; trying again"),
             },
-            Err(error) if !was_silent => warn!(server, %error, "the gearman server cannot be reached; trying again"),
+            Err(error) if !was_silent => warn!(%server, %error, "the gearman server cannot be reached; trying again"),
             Err(_) => {}
         }
         was_silent = true;
@@ -85,7 +86,7 @@ pub(super) async fn clear(
     }
 }
 
-async fn served_functions(server: &str) -> Result<BTreeSet<String>, admin::Error> {
+async fn served_functions(server: &Endpoint) -> Result<BTreeSet<String>, admin::Error> {
     let mut admin = Admin::connect(server, admin::Config::default()).await?;
     let workers = admin.workers().await?;
     Ok(workers.into_iter().flat_map(|worker| worker.functions).collect())

@@ -233,7 +233,7 @@ impl Executor {
         };
         let unique = if job.unique == UNIQUE_BY_PAYLOAD { Vec::new() } else { job.unique.to_vec() };
         let key = AttemptKey {
-            server: self.site.server.clone(),
+            server: self.site.server.address.clone(),
             handle: job.handle.to_vec(),
             unique,
             function: function.to_string(),

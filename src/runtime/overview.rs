@@ -22,7 +22,7 @@ impl Reconciler {
             mode: self.mode,
             not_ready: self.not_ready(&view),
             gearman: GearmanStatus {
-                server: self.site.server.clone(),
+                server: self.site.server.address.clone(),
                 connections: self.links.len(),
                 connected: self.links.values().filter(|link| link.connected).count(),
             },

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
+use crate::gearman::Endpoint;
 use crate::gearman::admin::ServerKind;
 use crate::jenkins;
 use crate::journal::{AttemptKey, Journal};
@@ -29,8 +30,8 @@ const LONGEST_WITHHOLD: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug)]
 pub(super) struct Site {
     config: Mutex<Arc<Config>>,
-    /// The Gearman server, as its address is configured: part of an attempt's key.
-    pub(super) server: String,
+    /// The Gearman server; its address as it is configured is part of an attempt's key.
+    pub(super) server: Endpoint,
     /// What the server is, once it was asked.
     pub(super) server_kind: OnceLock<ServerKind>,
     pub(super) journal: Journal,
@@ -50,7 +51,7 @@ pub(super) type Controllers = BTreeMap<ControllerName, Arc<Controller>>;
 impl Site {
     pub(super) fn new(
         config: Config,
-        server: String,
+        server: Endpoint,
         journal: Journal,
         policies: Arc<Policies>,
         controllers: Controllers,

@@ -9,7 +9,6 @@ use std::sync::{Arc, Weak};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::codec::{Decoder, Encoder};
 use tracing::debug;
@@ -18,6 +17,7 @@ use super::updates::{Update, Updates};
 use super::{Config, Error, JobStatus};
 use crate::gearman::codec::{Codec, CodecError, Frame};
 use crate::gearman::packet::{Kind, Magic, Packet};
+use crate::gearman::stream::Stream;
 
 /// Room for a handle beside a payload.
 const BESIDE_PAYLOAD: usize = 4 << 10;
@@ -83,7 +83,7 @@ impl From<std::io::Error> for Broken {
 }
 
 /// Serves a connection until the server is lost or nobody uses it any more.
-pub(super) async fn run(mut stream: TcpStream, mut inbox: mpsc::Receiver<Command>, config: Config, server: String) {
+pub(super) async fn run(mut stream: Stream, mut inbox: mpsc::Receiver<Command>, config: Config, server: String) {
     let mut exchange = Exchange { config, expected: VecDeque::new(), jobs: BTreeMap::new() };
     if let Err(reason) = exchange.serve(&mut stream, &mut inbox).await {
         debug!(%server, %reason, "lost a gearman client connection");
@@ -110,7 +110,7 @@ struct Listeners {
 }
 
 impl Exchange {
-    async fn serve(&mut self, stream: &mut TcpStream, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
+    async fn serve(&mut self, stream: &mut Stream, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
         let (mut reader, mut writer) = stream.split();
         let mut codec = Codec::new(self.config.max_payload.saturating_add(BESIDE_PAYLOAD));
         let mut input = BytesMut::new();

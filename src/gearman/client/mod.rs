@@ -18,8 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::exchange::{Command, Expected};
 pub use self::updates::{Submitted, Update};
+use super::dial::{DialError, KeepAlive, dial};
+use super::endpoint::Endpoint;
 use super::packet::{Kind, Packet};
-use super::{Priority, codec, dial};
+use super::{Priority, codec};
 
 /// How many requests may wait to be written before callers have to wait.
 const COMMANDS: usize = 64;
@@ -50,8 +52,8 @@ impl Default for Config {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("failed to connect to gearman server {server}")]
-    Connect { server: String, source: std::io::Error },
+    #[error(transparent)]
+    Connect(#[from] DialError),
     #[error("lost the connection to the gearman server")]
     Lost,
     #[error("gearman server refused the request: {code}: {text}")]
@@ -93,13 +95,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `host`, `host:port` or `[v6]:port`.
-    pub async fn connect(server: &str, config: Config) -> Result<Self, Error> {
-        let stream = dial::dial(server, config.connect_timeout)
-            .await
-            .map_err(|source| Error::Connect { server: server.to_owned(), source })?;
+    /// Connects to a server.
+    pub async fn connect(server: impl Into<Endpoint>, config: Config) -> Result<Self, Error> {
+        let server = server.into();
+        let stream = dial(&server, config.connect_timeout, KeepAlive::default()).await?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        tokio::spawn(exchange::run(stream, inbox, config.clone(), server.to_owned()));
+        tokio::spawn(exchange::run(stream, inbox, config.clone(), server.address));
         Ok(Self { commands, config })
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::outbox::{Ending, Outbox};
 use super::state::ConnectionId;
 use crate::gearman::codec::{Codec, CodecError};
+use crate::gearman::stream::Stream;
 
 const READ_AT_ONCE: usize = 8 << 10;
 
@@ -42,7 +42,7 @@ impl From<std::io::Error> for Broken {
 pub(super) async fn serve(
     core: &Core,
     id: ConnectionId,
-    mut stream: TcpStream,
+    mut stream: Stream,
     outbox: &Arc<Outbox>,
     stop: &CancellationToken,
 ) -> Result<(), Broken> {

@@ -2,7 +2,7 @@
 //!
 //! It keeps gearmand's semantics and holds everything in memory: what is queued is gone when it stops. The rules are in
 //! `state` and beside it, pure; `core`, `outbox` and `connection` carry them over TCP. Not done: jobs for a later time
-//! (refused), the time limits of CAN_DO_TIMEOUT (it registers), persistence, TLS.
+//! (refused), the time limits of CAN_DO_TIMEOUT (it registers), persistence.
 
 mod connection;
 mod core;
@@ -34,7 +34,13 @@ use tracing::{debug, warn};
 
 use self::core::Core;
 use self::state::Settings;
-use super::{codec, dial};
+use super::codec;
+use super::dial::KeepAlive;
+use super::stream::Stream;
+use super::tls::{Acceptor, HandshakeError};
+
+/// How long a peer may take to agree on TLS.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -52,6 +58,8 @@ pub struct Config {
     pub max_job_bytes: usize,
     /// Functions in use at one time.
     pub max_functions: usize,
+    /// None: everybody is spoken to without TLS.
+    pub tls: Option<Acceptor>,
 }
 
 impl Default for Config {
@@ -65,6 +73,7 @@ impl Default for Config {
             max_jobs: 1_000_000,
             max_job_bytes: 1 << 30,
             max_functions: 100_000,
+            tls: None,
         }
     }
 }
@@ -81,6 +90,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     core: Arc<Core>,
+    tls: Option<Acceptor>,
 }
 
 impl Server {
@@ -99,7 +109,7 @@ impl Server {
             max_functions: config.max_functions,
         };
         let core = Core::new(settings, config.max_body, config.max_output, config.max_connections);
-        Ok(Self { listener, address: bound, core: Arc::new(core) })
+        Ok(Self { listener, address: bound, core: Arc::new(core), tls: config.tls })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -116,7 +126,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(serve(Arc::clone(&self.core), stream, peer, stop.clone()));
+                    connections.spawn(serve(Arc::clone(&self.core), self.tls.clone(), stream, peer, stop.clone()));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others have to leave first.
@@ -131,19 +141,41 @@ impl Server {
     }
 }
 
-async fn serve(core: Arc<Core>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
-    if let Err(error) = dial::tune(&stream) {
+async fn serve(core: Arc<Core>, tls: Option<Acceptor>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    if let Err(error) = KeepAlive::default().tune(&stream) {
         debug!(%peer, %error, "failed to set up a gearman connection");
         return;
     }
+    // Before TLS is agreed on: whoever drags that out counts too.
     let Some((id, outbox)) = core.connect(peer.ip().to_string()) else {
         warn!(%peer, "too many gearman connections, closing this one");
         return;
     };
-    let served = connection::serve(&core, id, stream, &outbox, &stop).await;
+    match open(tls, stream, &stop).await {
+        Ok(Some(stream)) => {
+            if let Err(error) = connection::serve(&core, id, stream, &outbox, &stop).await {
+                debug!(%peer, %error, "closed a gearman connection");
+            }
+        }
+        Ok(None) => {}
+        Err(error) => warn!(%peer, %error, "a peer failed to agree on TLS"),
+    }
     core.disconnect(id);
-    if let Err(error) = served {
-        debug!(%peer, %error, "closed a gearman connection");
+}
+
+/// Agrees on TLS, where it is asked for; none if the server stops meanwhile.
+async fn open(
+    tls: Option<Acceptor>,
+    stream: TcpStream,
+    stop: &CancellationToken,
+) -> Result<Option<Stream>, HandshakeError> {
+    let Some(tls) = tls else { return Ok(Some(Stream::plain(stream))) };
+    tokio::select! {
+        () = stop.cancelled() => Ok(None),
+        accepted = tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)) => match accepted {
+            Ok(accepted) => accepted.map(Some),
+            Err(_) => Err(HandshakeError::silent(HANDSHAKE_LIMIT)),
+        },
     }
 }
 

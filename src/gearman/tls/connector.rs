@@ -1,0 +1,158 @@
+//! TLS as whoever connects needs it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Error, HandshakeError, files, provider};
+use crate::gearman::stream::Stream;
+
+/// How to reach a server through TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The certificate of the authority that signed the server's, or several, in PEM.
+    pub ca: PathBuf,
+    /// Our own certificate, followed by those that lead to its authority, if the server asks for one; geard does.
+    pub certificate: Option<PathBuf>,
+    /// The key of our own certificate.
+    pub key: Option<PathBuf>,
+    /// The name that the server's certificate has to hold, if it is not the host that is connected to.
+    pub server_name: Option<String>,
+    /// What of the server's certificate is checked.
+    #[serde(default)]
+    pub verify: Verify,
+}
+
+/// What of a server's certificate is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verify {
+    /// That the authority signed it, that it is in force, and that it is for the server's name.
+    #[default]
+    Full,
+    /// All but the name, as clients of geard do: whoever has a certificate of that authority can pose as the server.
+    Chain,
+}
+
+/// How to reach a server through TLS, its files read. Clones share it.
+#[derive(Clone)]
+pub struct Tls {
+    settings: Arc<Settings>,
+    server_name: Option<ServerName<'static>>,
+    connector: TlsConnector,
+}
+
+impl Tls {
+    /// Reads the files.
+    pub fn load(settings: &Settings) -> Result<Self, Error> {
+        let identity = match (&settings.certificate, &settings.key) {
+            (Some(certificate), Some(key)) => Some(files::identity(certificate, key)?),
+            (None, None) => None,
+            (Some(_), None) => return Err(Error::Half { given: "certificate", missing: "key" }),
+            (None, Some(_)) => return Err(Error::Half { given: "key", missing: "certificate" }),
+        };
+        let name = settings.server_name.as_ref();
+        let name = name.map(|name| ServerName::try_from(name.clone()).map_err(|_| Error::ServerName(name.clone())));
+        let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let config = config.map_err(Error::Setup)?.dangerous().with_custom_certificate_verifier(verifier(settings)?);
+        let config = match identity {
+            Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
+            None => config.with_no_client_auth(),
+        };
+        Ok(Self {
+            settings: Arc::new(settings.clone()),
+            server_name: name.transpose()?,
+            connector: TlsConnector::from(Arc::new(config)),
+        })
+    }
+
+    /// Agrees on TLS with the server at the other end.
+    pub(in crate::gearman) async fn connect(&self, stream: TcpStream, host: &str) -> Result<Stream, HandshakeError> {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.to_owned()).map_err(|_| HandshakeError::unnameable(host))?,
+        };
+        let agreed = self.connector.connect(name, stream).await;
+        agreed.map(Stream::encrypted).map_err(|error| HandshakeError::of_server(error, &self.settings))
+    }
+}
+
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Eq for Tls {}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+fn verifier(settings: &Settings) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    let roots = files::authorities(&settings.ca)?;
+    let full = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider()).build();
+    let full = full.map_err(|error| Error::Setup(rustls::Error::General(error.to_string())))?;
+    Ok(match settings.verify {
+        Verify::Full => full,
+        Verify::Chain => Arc::new(ChainOnly { roots, full }),
+    })
+}
+
+/// Leaves out the name, and nothing else.
+#[derive(Debug)]
+struct ChainOnly {
+    roots: Arc<RootCertStore>,
+    full: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for ChainOnly {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = provider().signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.full.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.full.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.full.supported_verify_schemes()
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check_config, completions, demo, describe, mode, policy, run, server, status, stop, submit};
+use super::{check_config, completions, demo, describe, mode, policy, run, server, simulate, status, stop, submit};
 use crate::web;
 
 /// Lets any idle executor of any Jenkins controller serve one shared Gearman job queue.
@@ -27,6 +27,8 @@ pub(super) enum Command {
     Demo(demo::Demo),
     /// Run a Gearman server, for trials and for sites too small for gearmand.
     Server(server::Server),
+    /// Simulate Jenkins controllers, to try a configuration and policies on a fleet.
+    Simulate(simulate::Simulate),
     /// Submit a job, and wait for its build.
     Submit(submit::Submit),
     /// Stop a running build.

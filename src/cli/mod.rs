@@ -15,6 +15,7 @@ mod mode;
 mod policy;
 mod run;
 mod server;
+mod simulate;
 mod status;
 mod stop;
 mod submit;
@@ -52,6 +53,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Demo(demo) => in_tokio(demo.run()),
         Command::Run(run) => in_tokio(run.run(log)),
         Command::Server(server) => in_tokio(server.run(log)),
+        Command::Simulate(simulate) => in_tokio(simulate.run()),
         Command::Submit(submit) => in_tokio(submit.run()),
         Command::Stop(stop) => in_tokio(stop.run()),
         Command::Describe(describe) => in_tokio(describe.run()),

@@ -17,6 +17,7 @@ mod record;
 mod render;
 mod request;
 mod routes;
+mod sample;
 mod scheduling;
 mod tree;
 mod version;

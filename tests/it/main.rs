@@ -13,4 +13,5 @@ mod management;
 mod policies;
 mod registration;
 mod rows;
+mod simulate;
 mod support;

@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use super::terminal::{say, say_json};
+use crate::simulator::{Fleet, Options, Simulator};
+
+/// Controllers beyond this are a slip of the hand.
+const MOST_CONTROLLERS: i64 = 100;
+
+/// Nodes and projects of one controller beyond this do not fit into anybody's Jenkins.
+const MOST_PARTS: i64 = 100_000;
+
+/// Simulate Jenkins controllers, to try a configuration and policies on a fleet.
+///
+/// They answer over HTTP as Jenkins does; builds are durations with a result and run nothing. Jobs and nodes can be
+/// created, changed and deleted over the API meanwhile.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  layshaft simulate --controllers 2 --nodes 10 --projects 50 --config trial/layshaft.toml
+  layshaft server & layshaft run --config trial/layshaft.toml
+  layshaft simulate --print-fleet > fleet.toml; layshaft simulate --fleet fleet.toml")]
+pub(super) struct Simulate {
+    /// Where the first controller listens; each further one takes the next port. Port 0 picks free ones.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Who may log in, and do everything.
+    #[arg(long, default_value = "layshaft")]
+    user: String,
+    /// That user's API token [default: a random one, which is printed].
+    #[arg(long, env = "LAYSHAFT_SIMULATE_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+    /// How many controllers.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_CONTROLLERS))]
+    controllers: u32,
+    /// How many nodes each of them has.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=MOST_PARTS))]
+    nodes: u32,
+    /// How many projects; the same on all of them.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=MOST_PARTS))]
+    projects: u32,
+    /// Take the fleet from this file instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["controllers", "nodes", "projects"])]
+    fleet: Option<PathBuf>,
+    /// Print the fleet as such a file, and end.
+    #[arg(long)]
+    print_fleet: bool,
+    /// Write a configuration for `layshaft run` that serves these controllers, and the token beside it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object with the controllers.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a fleet file says: controllers by name, each as large as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FleetFile {
+    controllers: BTreeMap<String, Fleet>,
+}
+
+/// What is told of a controller that listens.
+#[derive(Debug, Serialize)]
+struct Listening {
+    name: String,
+    url: String,
+    nodes: usize,
+    projects: usize,
+}
+
+impl Simulate {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let fleets = self.fleets()?;
+        if self.print_fleet {
+            say(toml::to_string(&FleetFile { controllers: fleets })?.trim_end())?;
+            return Ok(Exit::Ok);
+        }
+        let token = self.token.clone().unwrap_or_else(random_token);
+        ensure!(!token.expose_secret().is_empty(), "the token is empty; leave --token out to have a random one");
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut simulators = Vec::new();
+        let mut listening = Vec::new();
+        for ((name, fleet), listen) in fleets.into_iter().zip(addresses(self.listen)) {
+            let parts = (fleet.nodes.len(), fleet.projects.len());
+            let simulator =
+                Simulator::start(Options { listen, ..Options::new(&self.user, token.clone(), fleet) }).await?;
+            listening.push(Listening { name, url: simulator.url(), nodes: parts.0, projects: parts.1 });
+            simulators.push(simulator);
+        }
+        if let Some(file) = &self.config {
+            write_config(file, &self.user, &token, &listening)
+                .with_context(|| format!("failed to write {}", file.display()))?;
+        }
+        self.tell(&listening, &token)?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn fleets(&self) -> anyhow::Result<BTreeMap<String, Fleet>> {
+        let Some(file) = &self.fleet else {
+            let width = self.controllers.to_string().len();
+            let names = (1..=self.controllers).map(|number| format!("ci{number:0width$}"));
+            let (nodes, projects) = (self.nodes as usize, self.projects as usize);
+            return Ok(names.map(|name| (name.clone(), Fleet::sample(&name, nodes, projects))).collect());
+        };
+        let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+        let FleetFile { controllers } =
+            toml::from_str(&text).with_context(|| format!("{} is not a fleet", file.display()))?;
+        if controllers.is_empty() {
+            bail!("{} names no controller; write [controllers.NAME]", file.display());
+        }
+        Ok(controllers)
+    }
+
+    fn tell(&self, listening: &[Listening], token: &SecretString) -> anyhow::Result<()> {
+        // A token that was given is its giver's to keep.
+        let token = self.token.is_none().then(|| token.expose_secret());
+        if self.json {
+            return say_json(&serde_json::json!({ "user": self.user, "token": token, "controllers": listening }));
+        }
+        for Listening { name, url, nodes, projects } in listening {
+            say(format!("{name} listens on {url} with {nodes} nodes and {projects} projects"))?;
+        }
+        match token {
+            Some(token) => say(format!("Log in as {} with the token {token}.", self.user))?,
+            None => say(format!("Log in as {} with the token that was given.", self.user))?,
+        }
+        if let Some(config) = &self.config {
+            say(format!("To serve them: layshaft server, and layshaft run --config {}", config.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns one address for each controller, the port counting up; any free ones if the first is to be any.
+fn addresses(first: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+    (0..).map_while(move |step| {
+        let port = if first.port() == 0 { 0 } else { first.port().checked_add(step)? };
+        Some(SocketAddr::new(first.ip(), port))
+    })
+}
+
+/// Writes the configuration and what it needs beside it; what is there already is not written over.
+fn write_config(file: &Path, user: &str, token: &SecretString, listening: &[Listening]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let folder = file.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(folder.join("policies"))?;
+    let new = |path: &Path| std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
+    let mut text = String::from("# For simulated controllers; see `layshaft simulate --help`.\n");
+    for Listening { name, url, .. } in listening {
+        text.push_str(&format!(
+            "\n[[controllers]]\nname = \"{name}\"\nurl = \"{url}\"\nuser = {}\ntoken_file = \"simulate.token\"\n",
+            toml::Value::from(user)
+        ));
+    }
+    new(file)?.write_all(text.as_bytes())?;
+    let secret = folder.join("simulate.token");
+    let written = new(&secret).and_then(|mut file| file.write_all(token.expose_secret().as_bytes()));
+    written.with_context(|| format!("the token's file {}", secret.display()))
+}
+
+fn random_token() -> SecretString {
+    format!("{:032x}", fastrand::u128(..)).into()
+}

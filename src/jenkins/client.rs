@@ -136,6 +136,16 @@ impl Client {
         }
     }
 
+    /// Returns how often a queue item was asked for, also once it has left: more than once means that Jenkins has merged
+    /// equal requests. None if the controller no longer says so.
+    pub async fn requests_for(&self, id: QueueItemId) -> Result<Option<usize>, Error> {
+        match self.transport.read(&path::queue_item(id), wire::CAUSES_TREE).await {
+            Ok(answer) => Ok(Some(wire::causes(answer.value)).filter(|&causes| causes > 0)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks for a build, without a quiet period.
     ///
     /// `parameterised` is whether the project declares parameters, even if none is set here. Jenkins silently drops

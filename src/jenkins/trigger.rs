@@ -10,8 +10,8 @@ use crate::domain::{ProjectName, QueueItemId};
 pub enum Trigger {
     /// It waits in the queue.
     ///
-    /// Where the project has no parameters, and on controllers before 2.308, this may also be an item that waited
-    /// there already: its `since_ms` then lies before the request.
+    /// Where the project has no parameters, and on controllers before 2.308, this may also be an equal item that waited
+    /// there already: [`super::Client::requests_for`] tells.
     Queued(QueueItemId),
     /// It was merged into an equal item that waited there already, perhaps somebody else's.
     MergedInto(QueueItemId),

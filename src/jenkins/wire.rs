@@ -25,7 +25,7 @@ pub(super) use nodes::{MODES_TREE, NODE_EXISTS_TREE, NODES_TREE, OFFLINE_MARK_TR
 pub(super) use projects::{
     Detail, Entry, PARAMETERS_TREE, PROJECT_EXISTS_TREE, declared_parameters, projects, projects_tree,
 };
-pub(super) use queue::{LEFT_ITEM_TREE, QUEUE_TREE, left_item, queue};
+pub(super) use queue::{CAUSES_TREE, LEFT_ITEM_TREE, QUEUE_TREE, causes, left_item, queue};
 
 #[cfg(test)]
 mod fixtures;
@@ -68,6 +68,7 @@ struct Action {
     #[serde(rename = "_class")]
     class: Lenient<String>,
     parameters: List<Parameter>,
+    causes: List<serde::de::IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]

@@ -12,6 +12,7 @@ const LEFT_CLASS: &str = "hudson.model.Queue$LeftItem";
 pub(in crate::jenkins) const QUEUE_TREE: &str = "items[id,inQueueSince,blocked,buildable,pending,why,task[url],\
     actions[parameters[name,value]]]";
 pub(in crate::jenkins) const LEFT_ITEM_TREE: &str = "cancelled,task[url],executable[number,url]";
+pub(in crate::jenkins) const CAUSES_TREE: &str = "actions[causes[shortDescription]]";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -42,6 +43,13 @@ pub(in crate::jenkins) struct FormerItem {
     executable: Object<Executable>,
 }
 
+/// An item with nothing but who asked for it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::jenkins) struct Asked {
+    actions: List<Action>,
+}
+
 /// What waits. Parts of pipelines had no address until November 2020.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -68,6 +76,12 @@ pub(in crate::jenkins) fn left_item(item: FormerItem) -> LeftItem {
         None if has_left => LeftItem::Starting,
         None => LeftItem::Queued,
     }
+}
+
+/// Returns how often an item was asked for: requests that are merged leave a cause each.
+pub(in crate::jenkins) fn causes(item: Asked) -> usize {
+    let actions = item.actions.0.unwrap_or_default();
+    actions.into_iter().map(|action| action.causes.0.map_or(0, |causes| causes.len())).sum()
 }
 
 fn started(item: &FormerItem) -> Option<BuildId> {

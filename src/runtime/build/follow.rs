@@ -83,7 +83,7 @@ impl Task<'_> {
                     }
                 }
             }
-            if waiting.left_at.is_none() && began.elapsed() >= limit {
+            if waiting.left_at.is_none() && waiting.may_cancel && began.elapsed() >= limit {
                 self.cancel_stuck(item, is_foreign, &mut waiting).await?;
             }
             if waiting.heard_at.elapsed() > self.config.lost_after {
@@ -133,9 +133,12 @@ impl Task<'_> {
         waiting.cancelled_at = Some(Instant::now());
         match self.current().client.cancel(item).await {
             Ok(Cancelled::Yes) => Err(self.stuck()),
-            Ok(Cancelled::NotPermitted) => Err(Ended::exception(
-                "the build had not started in time, and the user lacks the permission Job/Cancel to cancel it",
-            )),
+            Ok(Cancelled::NotPermitted) => {
+                warn!(%item, "a build has not started in time and cannot be cancelled: the user lacks the permission Job/Cancel; the job waits on");
+                // It may still start: a client that was told now would have it built a second time.
+                (waiting.may_cancel, waiting.cancelled_at) = (false, None);
+                Ok(())
+            }
             // Too late: it is starting, or has left.
             Ok(Cancelled::TooLate | Cancelled::Unknown) => Ok(()),
             Err(error) => {
@@ -235,11 +238,12 @@ struct Waiting {
     left_at: Option<Instant>,
     /// When we last tried to cancel it.
     cancelled_at: Option<Instant>,
+    may_cancel: bool,
 }
 
 impl Waiting {
     fn since(began: Instant) -> Self {
-        Self { heard_at: began, looked_at: began, left_at: None, cancelled_at: None }
+        Self { heard_at: began, looked_at: began, left_at: None, cancelled_at: None, may_cancel: true }
     }
 }
 

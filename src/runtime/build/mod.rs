@@ -100,6 +100,14 @@ impl Ended {
     }
 }
 
+/// Where the parameters that a project declares are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// The picture, which may be minutes old.
+    Known,
+    Afresh,
+}
+
 /// What the offline rules are asked with, once a build may exist.
 struct Scheduled {
     project: Project,
@@ -126,20 +134,33 @@ impl<'a> Task<'a> {
             Ok(sent) => sent,
             Err(error) => return Ended::exception(format!("payload is not a JSON object of parameters: {error}")),
         };
-        let project = match self.project().await {
+        match self.run_with(&sent, Reading::Known).await {
+            Some(ended) => ended,
+            // Nothing was started, so it is done all over with what the project declares now.
+            None => match self.run_with(&sent, Reading::Afresh).await {
+                Some(ended) => ended,
+                None => Ended::exception(format!("{} changes faster than it can be started", self.attempt.project)),
+            },
+        }
+    }
+
+    /// Runs a build from the client's parameters to its end; none if the project turns out to declare others than was
+    /// known.
+    async fn run_with(&self, sent: &Parameters, reading: Reading) -> Option<Ended> {
+        let project = match self.project(reading).await {
             Ok(project) => project,
-            Err(reason) => return Ended::exception(reason),
+            Err(reason) => return Some(Ended::exception(reason)),
         };
         let Some(node) = self.node(&self.attempt.grabbed_for) else {
-            return Ended::hand_back(format!("node {} is gone", self.attempt.grabbed_for));
+            return Some(Ended::hand_back(format!("node {} is gone", self.attempt.grabbed_for)));
         };
         let unique = String::from_utf8_lossy(&self.attempt.key.unique).into_owned();
         let generated = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let self_label = self.self_label();
-        let request = Request::new(&self.config, &project, &node.name, self_label, &sent, &unique, &generated);
+        let request = Request::new(&self.config, &project, &node.name, self_label, sent, &unique, &generated);
         let parameters = match self.filter(&project, &node, &request).await {
             Ok(parameters) => request.finish(&project, parameters),
-            Err(reason) => return self.rejected(&sent, reason),
+            Err(reason) => return Some(self.rejected(sent, reason)),
         };
         let intent = journal::Intent {
             key: self.attempt.key.clone(),
@@ -161,13 +182,15 @@ impl<'a> Task<'a> {
             reserved: None,
             start_is_journaled: false,
         };
-        let ended = match self.start(&project, &request, &parameters, intent).await {
+        let may_have_changed = reading == Reading::Known;
+        let ended = match self.start(&project, &request, &parameters, intent, may_have_changed).await {
             Ok(started) => self.follow(started, &mut scheduled).await,
-            Err(start::NotStarted::Nothing(ended)) => return ended,
+            Err(start::NotStarted::Nothing(ended)) => return Some(ended),
+            Err(start::NotStarted::Changed) => return None,
             Err(start::NotStarted::Scheduled(ended)) => ended,
         };
         self.settle_offline(&scheduled, &ended).await;
-        ended
+        Some(ended)
     }
 
     async fn resume(&self, known: &journal::Attempt) -> Ended {
@@ -175,7 +198,7 @@ impl<'a> Task<'a> {
             let reason = format!("controller {} did not answer after the restart", self.attempt.controller);
             return Ended { outcome: Outcome::Fail, reason: Some(reason), result: None };
         }
-        let project = match self.project().await {
+        let project = match self.project(Reading::Known).await {
             Ok(project) => project,
             Err(reason) => return Ended::exception(reason),
         };
@@ -279,7 +302,7 @@ impl<'a> Task<'a> {
         Ended { outcome: Outcome::Complete(report.to_json().into()), reason: Some(reason), result: None }
     }
 
-    async fn project(&self) -> Result<Project, String> {
+    async fn project(&self, reading: Reading) -> Result<Project, String> {
         let name: &ProjectName = &self.attempt.project;
         let picture = self.picture();
         let known = picture.projects.as_ref().and_then(|projects| {
@@ -289,7 +312,7 @@ impl<'a> Task<'a> {
         let Some(mut project) = known else {
             return Err(format!("project {name} no longer exists on controller {}", self.attempt.controller));
         };
-        if project.parameters.is_none() {
+        if project.parameters.is_none() || reading == Reading::Afresh {
             let fetched = self.current().client.parameters_of(name).await;
             project.parameters =
                 Some(fetched.map_err(|error| format!("failed to read the parameters of {name}: {error}"))?);

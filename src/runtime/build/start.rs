@@ -30,6 +30,8 @@ pub(super) struct Gate {
 pub(super) enum NotStarted {
     /// Jenkins never heard of it.
     Nothing(Ended),
+    /// Jenkins has refused it, since the project declares other parameters by now.
+    Changed,
     /// Jenkins may have.
     Scheduled(Ended),
 }
@@ -59,6 +61,7 @@ impl Task<'_> {
         request: &Request,
         parameters: &Parameters,
         intent: journal::Intent,
+        may_have_changed: bool,
     ) -> Result<Found, NotStarted> {
         let deadline = Instant::now() + self.config.start_within;
         let gate = if request.marker.is_none() || !project.concurrent {
@@ -79,7 +82,20 @@ impl Task<'_> {
             )))
         })?;
         self.attempt.update(|progress| progress.journal = Some(id));
-        let mut found = self.post(project, request, parameters, deadline, since_ms).await?;
+        let posted = self.post(project, request, parameters, deadline, since_ms, may_have_changed).await;
+        if matches!(posted, Err(NotStarted::Changed)) {
+            let closed = self.site.journal.handed_back(id, "the project declares other parameters by now").await;
+            closed.unwrap_or_else(|error| warn!(%error, "failed to journal that nothing was started"));
+            self.attempt.update(|progress| progress.journal = None);
+            self.current().watcher.hurry(Part::Parameters);
+        }
+        let mut found = posted?;
+        if found.is_foreign {
+            warn!(
+                project = %project.name, item = ?found.item,
+                "jenkins merged the build with an equal one that somebody else had queued; the job shares it"
+            );
+        }
         found.gate = gate;
         if let Some(item) = found.item {
             self.site
@@ -118,23 +134,26 @@ impl Task<'_> {
         parameters: &Parameters,
         deadline: Instant,
         since_ms: u64,
+        may_have_changed: bool,
     ) -> Result<Found, NotStarted> {
         let parameterised = project.parameters.as_ref().is_some_and(|declared| !declared.is_empty());
         let mut retry = Retry::default();
         let mut failures = 0;
         loop {
             let error = match self.current().client.start(&project.name, parameterised, parameters).await {
-                Ok(Trigger::Queued(item)) => return Ok(Found::queued(item)),
-                Ok(Trigger::MergedInto(item)) => {
-                    warn!(
-                        project = %project.name, %item,
-                        "jenkins merged the build with an equal one that somebody else had queued; the job shares it"
-                    );
-                    return Ok(Found { is_foreign: true, ..Found::queued(item) });
+                Ok(Trigger::Queued(item) | Trigger::MergedInto(item)) if request.marker.is_some() => {
+                    // Whatever carries the marker is ours, also what an earlier request of ours has queued.
+                    return Ok(Found::queued(item));
                 }
+                Ok(Trigger::Queued(item)) => {
+                    let is_foreign = self.is_shared(item).await;
+                    return Ok(Found { is_foreign, ..Found::queued(item) });
+                }
+                Ok(Trigger::MergedInto(item)) => return Ok(Found { is_foreign: true, ..Found::queued(item) }),
                 Ok(Trigger::Refused) => {
                     return Err(NotStarted::Scheduled(Ended::exception("something inside jenkins vetoed the build")));
                 }
+                Err(jenkins::Error::Rejected { .. }) if may_have_changed => return Err(NotStarted::Changed),
                 Err(error) => error,
             };
             if error.is_outcome_unknown() {
@@ -149,7 +168,9 @@ impl Task<'_> {
                 let at_least = settled_after(&error);
                 match self.look_up(project, marker, since_ms, at_least).await {
                     LookUp::Found(item, build) => return Ok(Found { item, build, is_foreign: false, gate: None }),
-                    LookUp::Absent if matches!(error, jenkins::Error::UnexpectedStatus { .. }) => failures += 1,
+                    // Before 2.524 this is also what a project says that has lost its parameters.
+                    LookUp::Absent if may_have_changed && is_failure(&error) => return Err(NotStarted::Changed),
+                    LookUp::Absent if is_failure(&error) => failures += 1,
                     LookUp::Absent => {}
                     LookUp::Unanswered => {
                         let reason = format!(
@@ -172,6 +193,18 @@ impl Task<'_> {
                 ))));
             }
             sleep(retry.next()).await;
+        }
+    }
+
+    /// Returns whether Jenkins has merged a build without a marker into an equal one that waited already, which it does
+    /// not say of builds without parameters, nor before 2.308.
+    async fn is_shared(&self, item: QueueItemId) -> bool {
+        match self.current().client.requests_for(item).await {
+            Ok(requests) => requests.is_some_and(|requests| requests > 1),
+            Err(error) => {
+                warn!(%item, %error, "failed to read who asked for a queued build; it counts as ours");
+                false
+            }
         }
     }
 
@@ -258,6 +291,10 @@ impl Found {
     fn queued(item: QueueItemId) -> Self {
         Self { item: Some(item), build: None, is_foreign: false, gate: None }
     }
+}
+
+fn is_failure(error: &jenkins::Error) -> bool {
+    matches!(error, jenkins::Error::UnexpectedStatus { .. })
 }
 
 /// Returns how long after an error the controller may still be about to take the trigger in.

@@ -105,9 +105,8 @@ impl World {
         delay: Option<Duration>,
     ) -> Scheduled {
         if let Some(id) = self.find_duplicate(project, &parameters) {
-            if let Some(item) = self.queue.get_mut(&id)
-                && !item.causes.contains(&cause)
-            {
+            // CauseAction keeps equal causes apart: who asked twice shows twice.
+            if let Some(item) = self.queue.get_mut(&id) {
                 item.causes.push(cause);
             }
             return Scheduled::Merged(id);

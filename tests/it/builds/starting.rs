@@ -5,7 +5,7 @@ use std::time::Duration;
 use layshaft::domain::{BuildResult, NodeName, Parameters, QueueItemId};
 use layshaft::gearman::client::Update;
 use layshaft::runtime::OnStuck;
-use layshaft::simulator::{Fault, FaultRule, ParameterKind, ParameterSpec, ProjectSpec};
+use layshaft::simulator::{Fault, FaultRule, ParameterKind, ParameterSpec, Permission, ProjectSpec, Version};
 
 use crate::support::{
     Kind, SiteBuilder, completion, eventually, exception, fleet, marked, on_both_servers, project, stuck,
@@ -106,6 +106,79 @@ on_both_servers! {
         let text = exception(&site.server.run("build:plain", "u-1", "{}").await);
         assert!(text.starts_with("the build had not started within 1s"), "{text}");
         assert_eq!(ci.queue().iter().map(|item| item.id).collect::<Vec<_>>(), [stranger]);
+    }
+
+    async fn f48_t01_a_silent_merge_with_a_strangers_build_is_noticed(server) {
+        // Neither this version nor a project without parameters makes Jenkins say so.
+        let text = ParameterSpec::new("TEXT", ParameterKind::String, "x");
+        let old = ProjectSpec { parameters: vec![text], ..project("old", None) };
+        let bare = ProjectSpec { parameters: Vec::new(), ..project("bare", None) };
+        let site = SiteBuilder::new()
+            .config(|config| (config.start_within, config.on_stuck) = (Duration::from_secs(1), OnStuck::Fail))
+            .controller("ci1", fleet(&[("a", 1, &[])], vec![old]))
+            .version("ci1", Version::new(2, 300))
+            .controller("ci2", fleet(&[("b", 1, &[])], vec![bare]))
+            .start(server)
+            .await;
+        for (controller, name) in [("ci1", "old"), ("ci2", "bare")] {
+            let ci = site.controller(controller);
+            ci.update_project(name, |spec| spec.quiet_period = Some(Duration::from_secs(600)));
+            let stranger = ci.start_foreign_build(name, &Parameters::new()).unwrap();
+            exception(&site.server.run(&format!("build:{name}"), "u-1", "{}").await);
+            assert_eq!(ci.queue().iter().map(|item| item.id).collect::<Vec<_>>(), [stranger], "{name}");
+        }
+    }
+
+    async fn f48_t01_an_equal_item_that_carries_our_marker_is_ours(server) {
+        let site = SiteBuilder::new()
+            .config(|config| (config.start_within, config.on_stuck) = (Duration::from_secs(1), OnStuck::Fail))
+            .controller("ci", fleet(&[("a", 1, &[])], vec![marked("lint", None)]))
+            .start(server)
+            .await;
+        let ci = site.controller("ci");
+        ci.update_project("lint", |spec| spec.quiet_period = Some(Duration::from_secs(600)));
+        // As if an earlier request of ours had been taken in after all, long after its connection broke.
+        let marker = Parameters::from_iter([("UUID", "u-1")]);
+        ci.start_foreign_build("lint", &marker).unwrap();
+        exception(&site.server.run("build:lint", "u-1", "{}").await);
+        assert!(ci.queue().is_empty(), "the client was told that it was cancelled: {:?}", ci.queue());
+    }
+
+    async fn f47_a_stuck_build_that_may_not_be_cancelled_is_waited_for_and_built_once(server) {
+        let site = SiteBuilder::new()
+            .config(|config| config.start_within = Duration::from_millis(500))
+            .controller("ci", fleet(&[("a", 1, &[]), ("b", 1, &[])], vec![stuck("patient")]))
+            .forbid("ci", Permission::ItemCancel)
+            .start(server)
+            .await;
+        let job = site.server.submit("build:patient", "u-1", r#"{"delay":"2sec"}"#).await;
+        eventually("the permission is named", || async {
+            !crate::support::log::lines_with(&["lacks the permission Job/Cancel"]).is_empty()
+        })
+        .await;
+        assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
+        assert_eq!(site.controller("ci").builds().len(), 1);
+    }
+
+    async fn f31_a_project_that_has_just_gained_or_lost_its_parameters_is_asked_again(server) {
+        let plain = ProjectSpec { parameters: Vec::new(), ..marked("gains", None) };
+        let fleet = fleet(&[("a", 1, &[])], vec![plain, marked("loses", None)]);
+        let site = SiteBuilder::new()
+            .poll(|poll| poll.parameters = Duration::from_secs(600))
+            .controller("ci", fleet)
+            .start(server)
+            .await;
+        let ci = site.controller("ci");
+        ci.update_project("gains", |spec| spec.parameters.push(ParameterSpec::new("UUID", ParameterKind::String, "")));
+        ci.update_project("loses", |spec| spec.parameters.clear());
+        for project in ["gains", "loses"] {
+            let updates = site.server.run(&format!("build:{project}"), "u-1", "{}").await;
+            assert_eq!(completion(&updates)["result"], "SUCCESS", "{project}");
+        }
+        let builds = ci.builds();
+        assert_eq!(builds.len(), 2);
+        let gains = builds.iter().find(|build| build.project == "gains").unwrap();
+        assert_eq!(gains.parameters.get("UUID"), Some("u-1"));
     }
 
     async fn f46_an_item_that_somebody_cancels_in_jenkins_ends_the_job(server) {

@@ -14,7 +14,7 @@ use layshaft::policy::{self, Policies};
 use layshaft::runtime::status::{Status, WorkerState};
 use layshaft::runtime::{self, ControllerParts, Parts, Runtime};
 use layshaft::simulator::{
-    Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, ProjectSpec, Simulator, Version,
+    Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, Permission, ProjectSpec, Simulator, Version,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ use super::{GearmanServer, PATIENCE, Proxy, Recorder, eventually};
 
 const USER: &str = "layshaft";
 const TOKEN: &str = "0123456789abcdef";
+
+/// How often a controller is asked, unless a test says otherwise.
+const QUICK: Duration = Duration::from_millis(100);
 
 /// Says what a site shall be like.
 pub(crate) struct SiteBuilder {
@@ -38,6 +41,9 @@ pub(crate) struct SiteBuilder {
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
+    poll: Intervals,
+    /// What the daemon's user may not do on a controller.
+    forbidden: BTreeMap<String, Permission>,
 }
 
 /// A running site.
@@ -53,6 +59,7 @@ pub(crate) struct Site {
     serve: bool,
     /// The address under which the runtime knows the server.
     gearman: String,
+    poll: Intervals,
     stop: CancellationToken,
     /// Ends with each runtime.
     stop_watching: CancellationToken,
@@ -71,7 +78,28 @@ impl SiteBuilder {
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
+            poll: Intervals {
+                nodes: QUICK,
+                projects: QUICK,
+                parameters: QUICK,
+                queue: QUICK,
+                idle_queue: QUICK,
+                modes: QUICK,
+            },
+            forbidden: BTreeMap::new(),
         }
+    }
+
+    /// Changes how often controllers are asked.
+    pub(crate) fn poll(mut self, change: impl FnOnce(&mut Intervals)) -> Self {
+        change(&mut self.poll);
+        self
+    }
+
+    /// Takes a permission away from the daemon's user.
+    pub(crate) fn forbid(mut self, controller: &str, permission: Permission) -> Self {
+        self.forbidden.insert(controller.to_owned(), permission);
+        self
     }
 
     /// Lets the runtime reach the Gearman server through a proxy; clients go straight to it.
@@ -158,6 +186,10 @@ impl SiteBuilder {
         for (name, fleet) in self.fleets {
             let mut options = Options { start_latency: self.start_latency, ..Options::new(USER, TOKEN, fleet) };
             options.version = self.versions.get(&name).copied().unwrap_or_default();
+            if let Some(forbidden) = self.forbidden.get(&name) {
+                // Administrators may do everything.
+                options.users[0].permissions.retain(|had| had != forbidden && *had != Permission::OverallAdminister);
+            }
             controllers.insert(name, Simulator::start(options).await.unwrap());
         }
         let recorder = match self.records {
@@ -177,6 +209,7 @@ impl SiteBuilder {
             config: self.config,
             slots: self.slots,
             serve: self.serve,
+            poll: self.poll,
             stop: CancellationToken::new(),
             stop_watching: CancellationToken::new(),
         }
@@ -247,19 +280,11 @@ impl Site {
     }
 
     fn parts_of(&self, name: &str, simulator: &Simulator) -> ControllerParts {
-        let quick = Duration::from_millis(100);
         let jenkins = jenkins::Config {
             url: BaseUrl::parse(&simulator.url()).unwrap(),
             user: USER.to_owned(),
             request_timeout: Duration::from_secs(10),
-            poll: Intervals {
-                nodes: quick,
-                projects: quick,
-                parameters: quick,
-                queue: quick,
-                idle_queue: quick,
-                modes: quick,
-            },
+            poll: self.poll.clone(),
         };
         let credentials = Credentials { user: USER.to_owned(), token: TOKEN.into() };
         ControllerParts {

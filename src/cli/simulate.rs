@@ -158,13 +158,14 @@ fn write_config(file: &Path, user: &str, token: &SecretString, listening: &[List
     let folder = file.parent().unwrap_or(Path::new(""));
     std::fs::create_dir_all(folder.join("policies"))?;
     let new = |path: &Path| std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
-    let mut text = String::from("# For simulated controllers; see `layshaft simulate --help`.\n");
-    for Listening { name, url, .. } in listening {
-        text.push_str(&format!(
-            "\n[[controllers]]\nname = \"{name}\"\nurl = \"{url}\"\nuser = {}\ntoken_file = \"simulate.token\"\n",
-            toml::Value::from(user)
-        ));
-    }
+    let user = toml::Value::from(user);
+    let controllers = listening.iter().map(|Listening { name, url, .. }| {
+        format!(
+            "\n[[controllers]]\nname = \"{name}\"\nurl = \"{url}\"\nuser = {user}\ntoken_file = \"simulate.token\"\n"
+        )
+    });
+    let intro = "# For simulated controllers; see `layshaft simulate --help`.\n".to_owned();
+    let text: String = std::iter::once(intro).chain(controllers).collect();
     new(file)?.write_all(text.as_bytes())?;
     let secret = folder.join("simulate.token");
     let written = new(&secret).and_then(|mut file| file.write_all(token.expose_secret().as_bytes()));

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::dial::{DialError, KeepAlive, dial};
 use super::endpoint::Endpoint;
 use super::stream::Stream;
+use super::tls;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -118,7 +119,7 @@ impl Admin {
         match aside.version().await {
             Ok(version) => return Ok(ServerKind::Gearmand { version }),
             Err(Error::NoAnswer { .. }) => {}
-            // Under TLS 1.3 a server that refuses our certificate says so only now.
+            // TLS that is missing, or under 1.3 a certificate that is refused only now.
             Err(Error::Lost { command, source }) if source.kind() == io::ErrorKind::InvalidData => {
                 return Err(Error::Lost { command, source });
             }
@@ -223,6 +224,9 @@ async fn exchange(
     loop {
         if connection.read_buf(&mut answer).await.map_err(lost)? == 0 {
             return Err(lost(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if answer.starts_with(&tls::ALERT) {
+            return Err(lost(io::Error::new(io::ErrorKind::InvalidData, tls::WANTED)));
         }
         if let Some(length) = end(&answer) {
             answer.truncate(length);

@@ -20,6 +20,7 @@ use super::dial::{DialError, KeepAlive, dial};
 use super::endpoint::Endpoint;
 use super::packet::Packet;
 use super::stream::Stream;
+use super::tls;
 
 /// The least that is read at a time; most packets are far shorter.
 const READ_STEP: usize = 8 << 10;
@@ -39,6 +40,8 @@ pub enum ConnectionError {
     CloseTimedOut(Duration),
     #[error("server does not speak the protocol: {0}")]
     Garbled(CodecError),
+    #[error("{}", tls::WANTED)]
+    WantsTls,
     #[error("packet cannot be written: {0}")]
     Unwritable(CodecError),
 }
@@ -88,7 +91,10 @@ impl Connection {
 
     /// Takes the next frame out of what was read.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, ConnectionError> {
-        let frame = self.codec.decode(&mut self.incoming).map_err(ConnectionError::Garbled)?;
+        let frame = self.codec.decode(&mut self.incoming).map_err(|error| match error {
+            CodecError::BadMagic(start) if start.starts_with(&tls::ALERT) => ConnectionError::WantsTls,
+            error => ConnectionError::Garbled(error),
+        })?;
         if self.incoming.is_empty() {
             self.incoming = BytesMut::new();
         }

@@ -126,12 +126,16 @@ fn flaw(problem: &CertificateError, settings: &Settings) -> String {
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = name(expected);
-            let names = if presented.is_empty() {
-                "names no host in its subject alternative names".to_owned()
-            } else {
-                format!("is for {}", presented.join(", "))
+            let holds = match presented.as_slice() {
+                [] => format!("holds no subject alternative name, and so is not for {expected}"),
+                names => format!(
+                    "is not for {expected} but for {}",
+                    names.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", ")
+                ),
             };
-            format!("{names}, not for {expected}; set `server_name`, or `verify = \"chain\"` to go without the name")
+            format!(
+                "{holds}; set `server_name` to a name that it holds, or leave the name unchecked: `verify = \"chain\"`"
+            )
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not meant for servers (extended key usage)".to_owned()
@@ -146,6 +150,12 @@ fn flaw(problem: &CertificateError, settings: &Settings) -> String {
             known.map_or_else(|| format!("is not valid: {other}"), |(_, text)| (*text).to_owned())
         }
     }
+}
+
+/// Takes the name out of `DnsName("gear.example.org")`.
+fn bare(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"')
 }
 
 fn name(name: &ServerName<'_>) -> String {

@@ -20,6 +20,12 @@ pub use connector::{Settings, Tls, Verify};
 pub use explain::HandshakeError;
 pub(super) use explain::explain_io;
 
+/// How TLS says that it does not understand: an alert, of some version 3.
+pub(super) const ALERT: [u8; 2] = [0x15, 3];
+
+/// What an alert means to whoever speaks without TLS.
+pub(super) const WANTED: &str = "the server speaks TLS; set `ca`, the authority that signed its certificate";
+
 /// What is wrong with a file or a name that was set.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

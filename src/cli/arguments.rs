@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{check_config, completions, demo, describe, mode, policy, run, server, simulate, status, stop, submit};
+use crate::gearman::Endpoint;
+use crate::gearman::tls::{self, Tls};
 use crate::web;
 
 /// Lets any idle executor of any Jenkins controller serve one shared Gearman job queue.
@@ -71,7 +73,49 @@ impl ControlSocket {
 pub(super) struct JobServer {
     /// The Gearman server.
     #[arg(long, env = "LAYSHAFT_GEARMAN_SERVER", value_name = "HOST:PORT", default_value = "127.0.0.1:4730")]
-    pub(super) server: String,
+    server: String,
+    /// Speak TLS, and trust certificates of the authority in this PEM file.
+    #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_CA", value_name = "FILE", help_heading = TLS)]
+    tls_ca: Option<PathBuf>,
+    /// The certificate to show to the server; geard wants one.
+    #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_CERTIFICATE", value_name = "FILE", requires_all = ["tls_ca", "tls_key"], help_heading = TLS)]
+    tls_certificate: Option<PathBuf>,
+    /// The key of that certificate.
+    #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_KEY", value_name = "FILE", requires = "tls_certificate", help_heading = TLS)]
+    tls_key: Option<PathBuf>,
+    /// The name in the server's certificate, if it is not the host.
+    #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_SERVER_NAME", value_name = "NAME", requires = "tls_ca", help_heading = TLS)]
+    tls_server_name: Option<String>,
+    /// What of the server's certificate to check: its name too, or only that the authority signed it.
+    #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_VERIFY", value_enum, default_value_t, requires = "tls_ca", help_heading = TLS)]
+    tls_verify: Verify,
+}
+
+const TLS: &str = "TLS";
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Verify {
+    #[default]
+    Full,
+    Chain,
+}
+
+impl JobServer {
+    /// Returns how to reach the server; reads the files that TLS needs.
+    pub(super) fn endpoint(&self) -> anyhow::Result<Endpoint> {
+        let settings = |ca: &PathBuf| tls::Settings {
+            ca: ca.clone(),
+            certificate: self.tls_certificate.clone(),
+            key: self.tls_key.clone(),
+            server_name: self.tls_server_name.clone(),
+            verify: match self.tls_verify {
+                Verify::Full => tls::Verify::Full,
+                Verify::Chain => tls::Verify::Chain,
+            },
+        };
+        let tls = self.tls_ca.as_ref().map(|ca| Tls::load(&settings(ca))).transpose()?;
+        Ok(Endpoint { address: self.server.clone(), tls })
+    }
 }
 
 /// Which configuration is meant.

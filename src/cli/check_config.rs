@@ -19,7 +19,11 @@ impl CheckConfig {
             terminal::complain(&format!("warning: {warning}"));
         }
         terminal::say(format!("{} is valid", file.display()))?;
-        terminal::say(format!("  gearman server  {}", config.gearman.server))?;
+        terminal::say(format!(
+            "  gearman server  {}{}",
+            config.gearman.server,
+            if config.gearman.tls.is_some() { " (TLS)" } else { "" }
+        ))?;
         for controller in &config.controllers {
             let role = if controller.serve { "serves builds" } else { "is only managed" };
             let (name, host, url) = (&controller.name, &controller.host, &controller.jenkins.url);

@@ -26,7 +26,7 @@ impl Describe {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let Self { name, number, text, host, server } = self;
         let payload = json!({ "name": name, "number": number, "html_description": text });
-        match manage::ask(&server.server, &FunctionName::set_description(host)?, &payload).await? {
+        match manage::ask(&server.endpoint()?, &FunctionName::set_description(host)?, &payload).await? {
             manage::Answer::Complete(data) => terminal::say(String::from_utf8_lossy(&data))?,
             manage::Answer::Fail => bail!("{host} does not set descriptions; see `layshaft status`"),
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::domain::FunctionName;
+use crate::gearman::Endpoint;
 use crate::gearman::admin::{self, Admin};
 use crate::gearman::client::{Client, Config, Error, Submission, Submitted, Update};
 
@@ -21,7 +22,7 @@ pub(super) enum Answer {
 }
 
 /// Lets whoever manages a controller do something, and waits for the answer.
-pub(super) async fn ask(server: &str, function: &FunctionName, payload: &Value) -> anyhow::Result<Answer> {
+pub(super) async fn ask(server: &Endpoint, function: &FunctionName, payload: &Value) -> anyhow::Result<Answer> {
     let client = connect(server).await?;
     if is_offered(server, function.as_str()).await == Some(false) {
         bail!("nobody serves {function} now; check --host (`layshaft status` lists the hosts)");
@@ -50,7 +51,7 @@ pub(super) async fn ask(server: &str, function: &FunctionName, payload: &Value) 
 }
 
 /// Returns whether somebody offers a function; none if the server does not say.
-pub(super) async fn is_offered(server: &str, function: &str) -> Option<bool> {
+pub(super) async fn is_offered(server: &Endpoint, function: &str) -> Option<bool> {
     let second = Duration::from_secs(1);
     let config = admin::Config { connect_timeout: second, reply_timeout: second, ..admin::Config::default() };
     let functions = Admin::connect(server, config).await.ok()?.status().await.ok()?;
@@ -59,7 +60,7 @@ pub(super) async fn is_offered(server: &str, function: &str) -> Option<bool> {
     (!function.contains(char::is_whitespace)).then(|| functions.iter().any(is_found))
 }
 
-pub(super) async fn connect(server: &str) -> anyhow::Result<Client> {
+pub(super) async fn connect(server: &Endpoint) -> anyhow::Result<Client> {
     let client = Client::connect(server, Config::default()).await;
     client.context("no Gearman server to speak to; start one, or name another with --server")
 }

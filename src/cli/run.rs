@@ -13,7 +13,8 @@ use super::arguments::ConfigFile;
 use super::{Exit, log};
 use crate::config::{Config, Controller, Gearman, Kind};
 use crate::gearman::admin::ServerKind;
-use crate::gearman::worker;
+use crate::gearman::tls::Tls;
+use crate::gearman::{Endpoint, worker};
 use crate::journal::Journal;
 use crate::policy::Policies;
 use crate::runtime::status::BuildStatus;
@@ -82,7 +83,7 @@ impl Daemon {
         tokio::spawn(Arc::clone(&policies).watch(stop.child_token()));
         let parts = Parts {
             config: config.builds.clone(),
-            worker: worker_config(&config.gearman),
+            worker: worker_config(&config.gearman)?,
             server_kind: server_kind(config.gearman.kind),
             journal,
             policies,
@@ -203,12 +204,13 @@ fn journal(file: &Path) -> anyhow::Result<Journal> {
     Journal::open(file).with_context(|| format!("failed to open the journal {}", file.display()))
 }
 
-fn worker_config(gearman: &Gearman) -> worker::Config {
+fn worker_config(gearman: &Gearman) -> anyhow::Result<worker::Config> {
+    let tls = gearman.tls.as_ref().map(Tls::load).transpose().context("failed to prepare TLS to the gearman server")?;
     // Each connection gets its own client id.
-    let mut worker = worker::Config::new(gearman.server.clone(), "");
+    let mut worker = worker::Config::new(Endpoint { address: gearman.server.clone(), tls }, "");
     worker.connect_timeout = gearman.connect_timeout;
     worker.backoff_cap = gearman.longest_pause;
-    worker
+    Ok(worker)
 }
 
 fn server_kind(kind: Kind) -> Option<ServerKind> {

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -7,6 +8,7 @@ use tracing::info;
 use super::{Exit, log};
 use crate::config::LogFormat;
 use crate::gearman::server;
+use crate::gearman::tls::{Acceptor, AcceptorSettings};
 
 /// Run a Gearman server, for trials and for sites too small for gearmand.
 ///
@@ -19,13 +21,26 @@ pub(super) struct Server {
     /// The address to listen on. The protocol knows no passwords: whoever reaches the port can submit jobs.
     #[arg(long, short, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: IpAddr,
+    /// Speak TLS, and show this certificate.
+    #[arg(long, alias = "ssl-certificate", value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    tls_certificate: Option<PathBuf>,
+    /// The key of that certificate.
+    #[arg(long, alias = "ssl-key", value_name = "FILE", requires = "tls_certificate", help_heading = "TLS")]
+    tls_key: Option<PathBuf>,
+    /// Refuse every peer without a certificate of the authority in this PEM file.
+    #[arg(long, alias = "ssl-ca-file", value_name = "FILE", requires = "tls_certificate", help_heading = "TLS")]
+    tls_client_ca: Option<PathBuf>,
+    /// As gearmand has it: TLS is spoken as soon as there is a certificate.
+    #[arg(long, hide = true, requires = "tls_certificate")]
+    ssl: bool,
 }
 
 impl Server {
     pub(super) async fn run(&self, log: Option<&str>) -> anyhow::Result<Exit> {
         log::start(log, "info", LogFormat::Auto)?;
         let address = std::net::SocketAddr::new(self.listen, self.port);
-        let server = server::Server::bind(&address.to_string(), server::Config::default()).await?;
+        let config = server::Config { tls: self.tls()?, ..server::Config::default() };
+        let server = server::Server::bind(&address.to_string(), config).await?;
         info!(address = %server.local_addr(), "gearman server is listening");
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -39,5 +54,15 @@ impl Server {
         stop.cancel();
         serving.await?;
         Ok(Exit::Ok)
+    }
+
+    fn tls(&self) -> anyhow::Result<Option<Acceptor>> {
+        let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else { return Ok(None) };
+        let settings = AcceptorSettings {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            client_ca: self.tls_client_ca.clone(),
+        };
+        Ok(Some(Acceptor::load(&settings)?))
     }
 }

@@ -24,7 +24,7 @@ impl Stop {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let Self { name, number, host, server } = self;
         let payload = json!({ "name": name, "number": number });
-        match manage::ask(&server.server, &FunctionName::stop(host)?, &payload).await? {
+        match manage::ask(&server.endpoint()?, &FunctionName::stop(host)?, &payload).await? {
             manage::Answer::Complete(_) => terminal::say(format!("{name} #{number} is being stopped"))?,
             manage::Answer::Fail => bail!("{name} #{number} does not run: it has ended, or is being stopped already"),
         }

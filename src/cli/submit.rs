@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::arguments::JobServer;
 use super::{Exit, manage, terminal};
 use crate::domain::BuildResult;
-use crate::gearman::Priority;
 use crate::gearman::client::{Client, Submission, Update};
+use crate::gearman::{Endpoint, Priority};
 
 /// The longest payload that any server takes from us.
 const LONGEST_PAYLOAD: u64 = 64 << 20;
@@ -77,8 +77,9 @@ impl Submit {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let payload = self.payload()?;
         let unique = self.unique.clone().unwrap_or_else(random_unique);
-        let client = manage::connect(&self.server.server).await?;
-        self.warn_if_nobody_offers().await;
+        let server = self.server.endpoint()?;
+        let client = manage::connect(&server).await?;
+        self.warn_if_nobody_offers(&server).await;
         let submission = Submission {
             function: Bytes::from(self.function.clone()),
             unique: Bytes::from(unique.clone()),
@@ -118,8 +119,8 @@ impl Submit {
     }
 
     /// A job that nobody offers waits for ever without a word; so here is one.
-    async fn warn_if_nobody_offers(&self) {
-        if manage::is_offered(&self.server.server, &self.function).await == Some(false) {
+    async fn warn_if_nobody_offers(&self, server: &Endpoint) {
+        if manage::is_offered(server, &self.function).await == Some(false) {
             let function = &self.function;
             terminal::complain(&format!("nobody offers {function} now; the job waits (see `layshaft status --names`)"));
         }

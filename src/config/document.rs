@@ -18,8 +18,12 @@ use super::{Problem, hint};
 const MOST_PROBLEMS: usize = 20;
 
 /// Keys whose absence is an error, with an example.
-const EXAMPLES: [(&str, &str); 3] =
-    [("name", "name = \"ci1\""), ("url", "url = \"https://ci1.example.org/\""), ("folder", "folder = \"policies\"")];
+const EXAMPLES: [(&str, &str); 4] = [
+    ("name", "name = \"ci1\""),
+    ("url", "url = \"https://ci1.example.org/\""),
+    ("folder", "folder = \"policies\""),
+    ("ca", "ca = \"gearman-ca.pem\""),
+];
 
 #[derive(Debug)]
 pub(super) struct Document<'t> {
@@ -148,7 +152,11 @@ impl<'t> Document<'t> {
     }
 }
 
+/// Finds a section, and makes it if it is not there; dots stand between a section and what is in it.
 fn section_of<'a, 't>(root: &'a mut DeTable<'t>, name: &'static str, position: usize) -> Option<&'a mut DeTable<'t>> {
+    if let Some((outer, inner)) = name.split_once('.') {
+        return section_of(section_of(root, outer, position)?, inner, position);
+    }
     if !root.contains_key(name) {
         let table = Spanned::new(position..position, DeValue::Table(DeTable::new()));
         root.insert(Spanned::new(position..position, name.into()), table);

@@ -1,13 +1,14 @@
 //! What the environment says about the configuration.
 //!
 //! One rule: `LAYSHAFT_<SECTION>_<KEY>` stands for a key of a section that holds one value, and outweighs the file.
-//! Lists, sub-tables and controllers are the file's alone. Other variables are free for `token_env`.
+//! Lists, other sections and controllers are the file's alone. Other variables are free for `token_env`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 const PREFIX: &str = "LAYSHAFT_";
-const SECTIONS: [&str; 6] = ["gearman", "policies", "journal", "control", "builds", "log"];
+/// A section stands before the one that it is in, whose name is the beginning of its own.
+const SECTIONS: [&str; 7] = ["gearman.tls", "gearman", "policies", "journal", "control", "builds", "log"];
 
 /// Variables by name. Their values may be secret, so they are never shown.
 #[derive(Clone, Default)]
@@ -45,7 +46,7 @@ impl Environment {
 fn as_override(variable: &str, value: &str) -> Option<Override> {
     let rest = variable.strip_prefix(PREFIX)?;
     let (section, key) = SECTIONS.into_iter().find_map(|section| {
-        let key = rest.strip_prefix(&section.to_ascii_uppercase())?.strip_prefix('_')?;
+        let key = rest.strip_prefix(&section.to_ascii_uppercase().replace('.', "_"))?.strip_prefix('_')?;
         Some((section, key))
     })?;
     // Kubernetes sets these for a service that happens to be called layshaft-gearman.
@@ -76,6 +77,7 @@ mod tests {
     fn variables_are_read_by_one_rule() {
         for (variable, expected) in [
             ("LAYSHAFT_GEARMAN_SERVER", Some(("gearman", "server"))),
+            ("LAYSHAFT_GEARMAN_TLS_SERVER_NAME", Some(("gearman.tls", "server_name"))),
             ("LAYSHAFT_BUILDS_START_WITHIN", Some(("builds", "start_within"))),
             ("LAYSHAFT_LOG_FILTER", Some(("log", "filter"))),
             ("LAYSHAFT_LOG", None),

@@ -29,6 +29,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::domain::{ControllerName, human_duration};
+use crate::gearman::tls;
 use crate::{jenkins, policy, runtime};
 
 use document::Document;
@@ -67,6 +68,8 @@ pub struct Gearman {
     /// The longest pause between two attempts to connect.
     #[serde(with = "human_duration")]
     pub longest_pause: Duration,
+    /// None: everything goes over the wire as it is. `[gearman.tls]`
+    pub tls: Option<tls::Settings>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -213,6 +216,7 @@ impl Default for Gearman {
             kind: Kind::default(),
             connect_timeout: Duration::from_secs(5),
             longest_pause: Duration::from_secs(2),
+            tls: None,
         }
     }
 }

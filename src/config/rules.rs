@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use super::document::Document;
 use super::{Config, Control, ControlTcp, Controller, Environment, Gearman, Journal, Log, Problem, secret};
 use crate::domain::{ControllerName, FunctionName, human_duration};
+use crate::gearman::tls::{self, Tls};
 use crate::{jenkins, policy, runtime};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -139,7 +140,19 @@ impl Checker<'_> {
         }
         self.within("gearman.connect_timeout", gearman.connect_timeout, 100 * MILLISECOND, 5 * MINUTE);
         self.within("gearman.longest_pause", gearman.longest_pause, 100 * MILLISECOND, 5 * MINUTE);
+        gearman.tls = gearman.tls.map(|tls| self.gearman_tls(tls));
         gearman
+    }
+
+    fn gearman_tls(&mut self, mut tls: tls::Settings) -> tls::Settings {
+        tls.ca = self.document.resolve(&tls.ca);
+        for file in [&mut tls.certificate, &mut tls.key].into_iter().flatten() {
+            *file = self.document.resolve(file);
+        }
+        if let Err(error) = Tls::load(&tls) {
+            self.complain("gearman.tls", error.to_string());
+        }
+        tls
     }
 
     fn policies(&mut self, mut policies: policy::Config) -> policy::Config {

@@ -48,7 +48,7 @@ fn unknown_keys_are_errors_with_line_and_hint() {
             the configuration is not valid:
               layshaft.toml:4: controllers[0].tokenfile: unknown key; did you mean `token_file`?
               layshaft.toml:7: gearman.servr: unknown key; did you mean `server`?
-              layshaft.toml:8: gearman.colour: unknown key; known here: server, kind, connect_timeout, longest_pause
+              layshaft.toml:8: gearman.colour: unknown key; known here: server, kind, connect_timeout, longest_pause, tls
               layshaft.toml:9: polices: unknown key; did you mean `policies`?"#]],
     );
     check(
@@ -430,11 +430,18 @@ fn the_example_with_every_key_in_force_is_valid_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ci1.token"), "hunter2").unwrap();
     std::fs::write(folder.path().join("control.token"), "swordfish").unwrap();
+    write_certificate(folder.path(), "layshaft");
+    write_certificate(folder.path(), "gearman-ca");
     // A secret has one place only.
     let text = with_every_key(EXAMPLE, &["token_env"]);
     let config = Config::parse(&folder.path().join("layshaft.toml"), &text, &Environment::default()).unwrap();
     let plain = parse(EXAMPLE, &[]).unwrap();
-    assert_eq!(config.gearman, plain.gearman, "the example shows another default than the program has");
+    assert!(config.gearman.tls.is_some());
+    assert_eq!(
+        Gearman { tls: None, ..config.gearman },
+        plain.gearman,
+        "the example shows another default than the program has"
+    );
     assert_eq!(config.policies.limits, plain.policies.limits, "the example shows another default");
     assert_eq!(config.log, plain.log, "the example shows another default than the program has");
     assert_eq!(format!("{:?}", config.builds), format!("{:?}", plain.builds), "the example shows another default");
@@ -442,6 +449,53 @@ fn the_example_with_every_key_in_force_is_valid_too() {
         config.controllers[0].jenkins.poll, plain.controllers[0].jenkins.poll,
         "the example shows another default"
     );
+}
+
+#[test]
+fn files_for_tls_are_looked_for_beside_the_configuration_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path(), "ca");
+    write_certificate(folder.path(), "ours");
+    write_certificate(folder.path(), "theirs");
+    let load = |tls: &str, variables: &[(&str, &str)]| {
+        let environment = variables.iter().copied().collect();
+        let file = folder.path().join("layshaft.toml");
+        Config::parse(&file, &format!("{CI1}[gearman.tls]\n{tls}"), &environment)
+    };
+    let config = load("ca = 'ca.pem'\ncertificate = 'ours.pem'\nkey = 'ours.key'\nverify = 'chain'\n", &[]).unwrap();
+    let tls = config.gearman.tls.unwrap();
+    assert_eq!(tls.ca, folder.path().join("ca.pem"));
+    assert_eq!(tls.key, Some(folder.path().join("ours.key")));
+    assert_eq!(tls.verify, crate::gearman::tls::Verify::Chain);
+    let from_environment = load("", &[("LAYSHAFT_GEARMAN_TLS_CA", "ca.pem")]).unwrap();
+    assert_eq!(from_environment.gearman.tls.unwrap().ca, folder.path().join("ca.pem"));
+    for (tls, expected) in [
+        ("", expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:4: gearman.tls.ca: missing; write ca = "gearman-ca.pem""#]]),
+        ("ca = 'ca.pem'\nverify = 'hostname'\n", expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:6: gearman.tls.verify: "hostname" is none of its values; write "full" or "chain""#]]),
+        ("ca = 'ca.pem'\ncertificate = 'ours.pem'\n", expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:4: gearman.tls: certificate is set without key; a certificate and its key go together"#]]),
+        ("ca = 'ca.pem'\ncertificate = 'ours.pem'\nkey = 'theirs.key'\n", expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:4: gearman.tls: the key in theirs.key does not belong to the certificate in ours.pem"#]]),
+        ("ca = 'none.pem'\n", expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:4: gearman.tls: failed to read the CA's certificate none.pem: No such file or directory (os error 2)"#]]),
+    ] {
+        let error = load(tls, &[]).unwrap_err().to_string();
+        expected.assert_eq(&error.replace(&format!("{}/", folder.path().display()), ""));
+    }
+}
+
+/// Writes a certificate that signed itself, and its key.
+fn write_certificate(folder: &Path, name: &str) {
+    let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), certified.cert.pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), certified.signing_key.serialize_pem()).unwrap();
 }
 
 #[test]
@@ -456,6 +510,7 @@ fn the_example_has_every_key() {
     // Serde itself says which keys there are.
     for (section, prefix) in [
         ("gearman", "[gearman]\n"),
+        ("gearman.tls", "[gearman.tls]\n"),
         ("policies", "[policies]\n"),
         ("policies.limits", "[policies.limits]\n"),
         ("policies.slots.label-hierarchy", "[policies.slots.x]\n"),
@@ -469,7 +524,7 @@ fn the_example_has_every_key() {
         let error = parse(&format!("{prefix}zzzzzzzzzzzzzzzzzz = 1\n"), &[]).unwrap_err().to_string();
         let known = error.split("known here: ").nth(1).unwrap_or_else(|| panic!("no keys in: {error}"));
         for key in known.lines().next().unwrap().split(", ") {
-            let is_a_section = ["limits", "slots", "poll"].contains(&key);
+            let is_a_section = ["limits", "slots", "poll", "tls"].contains(&key);
             assert!(is_a_section || has(section, key), "[{section}] of the example has no {key}");
         }
     }
@@ -479,7 +534,7 @@ fn the_example_has_every_key() {
 fn with_every_key(example: &str, but: &[&str]) -> String {
     let mut text = String::new();
     for line in example.lines() {
-        let key = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+        let key = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['));
         let key = key.filter(|rest| !but.iter().any(|but| rest.starts_with(but)));
         writeln!(text, "{}", key.unwrap_or(line)).unwrap();
     }

@@ -470,21 +470,36 @@ fn files_for_tls_are_looked_for_beside_the_configuration_and_read() {
     let from_environment = load("", &[("LAYSHAFT_GEARMAN_TLS_CA", "ca.pem")]).unwrap();
     assert_eq!(from_environment.gearman.tls.unwrap().ca, folder.path().join("ca.pem"));
     for (tls, expected) in [
-        ("", expect![[r#"
+        (
+            "",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:4: gearman.tls.ca: missing; write ca = "gearman-ca.pem""#]]),
-        ("ca = 'ca.pem'\nverify = 'hostname'\n", expect![[r#"
+              layshaft.toml:4: gearman.tls.ca: missing; write ca = "gearman-ca.pem""#]],
+        ),
+        (
+            "ca = 'ca.pem'\nverify = 'hostname'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:6: gearman.tls.verify: "hostname" is none of its values; write "full" or "chain""#]]),
-        ("ca = 'ca.pem'\ncertificate = 'ours.pem'\n", expect![[r#"
+              layshaft.toml:6: gearman.tls.verify: "hostname" is none of its values; write "full" or "chain""#]],
+        ),
+        (
+            "ca = 'ca.pem'\ncertificate = 'ours.pem'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:4: gearman.tls: certificate is set without key; a certificate and its key go together"#]]),
-        ("ca = 'ca.pem'\ncertificate = 'ours.pem'\nkey = 'theirs.key'\n", expect![[r#"
+              layshaft.toml:4: gearman.tls: certificate is set without key; a certificate and its key go together"#]],
+        ),
+        (
+            "ca = 'ca.pem'\ncertificate = 'ours.pem'\nkey = 'theirs.key'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:4: gearman.tls: the key in theirs.key does not belong to the certificate in ours.pem"#]]),
-        ("ca = 'none.pem'\n", expect![[r#"
+              layshaft.toml:4: gearman.tls: the key in theirs.key does not belong to the certificate in ours.pem"#]],
+        ),
+        (
+            "ca = 'none.pem'\n",
+            expect![[r#"
             the configuration is not valid:
-              layshaft.toml:4: gearman.tls: failed to read the CA's certificate none.pem: No such file or directory (os error 2)"#]]),
+              layshaft.toml:4: gearman.tls: failed to read the CA's certificate none.pem: No such file or directory (os error 2)"#]],
+        ),
     ] {
         let error = load(tls, &[]).unwrap_err().to_string();
         expected.assert_eq(&error.replace(&format!("{}/", folder.path().display()), ""));

@@ -40,8 +40,8 @@ impl Default for Config {
 pub enum Error {
     #[error(transparent)]
     Connect(#[from] DialError),
-    #[error("lost the connection to the gearman server while it answered {command:?}")]
-    Lost { command: String, source: io::Error },
+    #[error("lost the connection to the gearman server while it answered {command:?}: {cause}")]
+    Lost { command: String, cause: io::Error },
     #[error("gearman server did not answer {command:?} within {limit:?}")]
     NoAnswer { command: String, limit: Duration },
     #[error("gearman server refused {command:?}: {text}")]
@@ -120,8 +120,8 @@ impl Admin {
             Ok(version) => return Ok(ServerKind::Gearmand { version }),
             Err(Error::NoAnswer { .. }) => {}
             // TLS that is missing, or under 1.3 a certificate that is refused only now.
-            Err(Error::Lost { command, source }) if source.kind() == io::ErrorKind::InvalidData => {
-                return Err(Error::Lost { command, source });
+            Err(Error::Lost { command, cause }) if cause.kind() == io::ErrorKind::InvalidData => {
+                return Err(Error::Lost { command, cause });
             }
             Err(Error::Refused { .. } | Error::Malformed { .. } | Error::Lost { .. }) => return Ok(ServerKind::Other),
             Err(error) => return Err(error),
@@ -216,7 +216,7 @@ async fn exchange(
     end: impl Fn(&[u8]) -> Option<usize>,
     limit: usize,
 ) -> Result<BytesMut, Error> {
-    let lost = |source| Error::Lost { command: command.to_owned(), source };
+    let lost = |cause| Error::Lost { command: command.to_owned(), cause };
     // CRLF: gearmand cuts the last character of some arguments before a bare LF.
     connection.write_all(format!("{command}\r\n").as_bytes()).await.map_err(lost)?;
     connection.flush().await.map_err(lost)?;

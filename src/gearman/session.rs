@@ -183,6 +183,15 @@ impl Session {
         self.registration_is_due = true;
     }
 
+    /// Takes functions for never offered on this connection, since the server has refused them without a word: geard
+    /// drops a connection that withdraws what its access list did not let it offer.
+    pub fn forget(&mut self, refused: &BTreeSet<Bytes>) {
+        if !self.offered.is_disjoint(refused) {
+            self.offered = Arc::new(self.offered.difference(refused).cloned().collect());
+            self.registration_is_due = true;
+        }
+    }
+
     /// Gives the capacity to run jobs, one at a time, until it is revoked.
     pub fn grant(&mut self) {
         if !self.leased && matches!(self.state, State::Drowsy | State::Asleep) {

@@ -162,6 +162,12 @@ impl Worker {
         self.session.offer(desired);
     }
 
+    /// Takes functions for never offered on this connection, since the server has refused them without a word. Before
+    /// they are withdrawn: geard drops a connection that withdraws what it does not know.
+    pub fn forget(&mut self, refused: &BTreeSet<Bytes>) {
+        self.session.forget(refused);
+    }
+
     /// Gives the capacity to run jobs, one at a time, until it is revoked.
     pub fn grant(&mut self) {
         self.session.grant();

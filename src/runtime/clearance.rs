@@ -24,20 +24,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Asks the server what it is, until it answers.
 async fn server_kind(server: &Endpoint) -> ServerKind {
-    let mut was_silent = false;
+    let mut told = String::new();
     loop {
-        match Admin::connect(server, admin::Config::default()).await {
-            Ok(admin) => match admin.server_kind().await {
-                Ok(kind) => {
-                    info!(%server, ?kind, "reached the gearman server");
-                    return kind;
+        let asked = async { Admin::connect(server, admin::Config::default()).await?.server_kind().await };
+        match asked.await {
+            Ok(kind) => {
+                info!(%server, ?kind, "reached the gearman server");
+                return kind;
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if error != told {
+                    warn!(%server, error, "the gearman server cannot be reached; trying again");
+                    told = error;
                 }
-                Err(error) => warn!(%server, %error, "the gearman server does not answer; trying again"),
-            },
-            Err(error) if !was_silent => warn!(%server, %error, "the gearman server cannot be reached; trying again"),
-            Err(_) => {}
+            }
         }
-        was_silent = true;
         sleep(RETRY).await;
     }
 }

@@ -23,6 +23,7 @@ use super::attempts::{Attempt, NewAttempt, Outcome, Progress, TakenUp};
 use super::build;
 use super::identity::ConnectionId;
 use super::management;
+use super::refusals;
 use super::settling::Unanswered;
 use super::site::Site;
 use super::table::Row;
@@ -145,6 +146,10 @@ struct Running {
     start_reported: bool,
 }
 
+fn bytes_of(function: &FunctionName) -> Bytes {
+    Bytes::copy_from_slice(function.as_str().as_bytes())
+}
+
 async fn progressed(running: &mut Option<Running>) {
     match running {
         // A build task that died without an outcome closes nothing: the sender lives in the attempt.
@@ -170,8 +175,11 @@ impl Executor {
         match command {
             Command::Offer(functions, meanings) => {
                 self.learn(meanings);
-                let names = functions.iter().map(|name| Bytes::copy_from_slice(name.as_str().as_bytes()));
-                self.worker.offer(names.collect::<BTreeSet<Bytes>>());
+                let names: BTreeSet<Bytes> = functions.iter().map(bytes_of).collect();
+                let refused: BTreeSet<Bytes> =
+                    refusals::of(&self.site.refused.borrow(), &self.worker_id).map(bytes_of).collect();
+                self.worker.forget(&refused.difference(&names).cloned().collect());
+                self.worker.offer(names);
             }
             Command::Grant if self.closing => {}
             Command::Grant => self.worker.grant(),

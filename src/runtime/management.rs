@@ -20,6 +20,11 @@ use super::site::{Controller, Site};
 /// How long a connection that closes waits for the answer that is under way.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Returns what a controller's management connection offers.
+pub(super) fn functions(host: &str) -> BTreeSet<FunctionName> {
+    [FunctionName::stop(host), FunctionName::set_description(host)].into_iter().flatten().collect()
+}
+
 /// Runs a controller's management connection until it is closed.
 pub(super) async fn run(
     site: Arc<Site>,
@@ -32,8 +37,7 @@ pub(super) async fn run(
         return tell(&events, &id, Happened::Closed);
     };
     let mut worker = Worker::new(config);
-    let functions = [FunctionName::stop(&host), FunctionName::set_description(&host)];
-    let names = functions.into_iter().flatten().map(|name| Bytes::from(name.to_string()));
+    let names = functions(&host).into_iter().map(|name| Bytes::from(name.to_string()));
     worker.offer(names.collect::<BTreeSet<Bytes>>());
     worker.grant();
     let (answered, mut answers) = mpsc::unbounded_channel();

@@ -21,6 +21,7 @@ mod management;
 mod overview;
 mod plan;
 mod reconciler;
+mod refusals;
 mod rules;
 mod settling;
 mod site;
@@ -136,6 +137,8 @@ impl Runtime {
         let task = tokio::spawn({
             let (site, stop, cleared, pictures) =
                 (Arc::clone(&site), stop.clone(), cleared.clone(), Arc::clone(&pictures));
+            let looking_for_refusals = refusals::watch(Arc::clone(&site), requests.clone());
+            tokio::spawn(stop.clone().run_until_cancelled_owned(looking_for_refusals));
             async move {
                 let inbox = Inbox { requests: received, pictures };
                 let serving =

@@ -7,6 +7,7 @@ use crate::domain::{ControllerName, FunctionName};
 use super::attempts::Attempt;
 use super::identity::{ConnectionId, Role};
 use super::reconciler::{Link, Reconciler};
+use super::refusals;
 use super::site::{Controller, View};
 use super::status::{
     BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, Status, WorkerState,
@@ -34,7 +35,10 @@ impl Reconciler {
             functions: functions(&view),
             builds: self.site.attempts.live().iter().map(|attempt| build(attempt)).collect(),
             policies: self.site.policies.list(),
-            notes: view.table.notes.iter().map(ToString::to_string).collect(),
+            notes: refusals::describe(&self.site.refused.borrow())
+                .into_iter()
+                .chain(view.table.notes.iter().map(ToString::to_string))
+                .collect(),
         }
     }
 

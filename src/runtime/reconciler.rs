@@ -22,6 +22,7 @@ use super::executor::{self, Command, Happened};
 use super::identity::{ConnectionId, Role};
 use super::management;
 use super::plan::{self, Step, World, plan};
+use super::refusals::Offers;
 use super::rules::PolicyRules;
 use super::settling::Settling;
 use super::site::{Site, View};
@@ -45,6 +46,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Request {
     Status(oneshot::Sender<Status>),
+    /// Asks what connections that are up offer.
+    Offers(oneshot::Sender<Offers>),
     SetMode(Mode),
     /// Controllers came or went.
     Reconfigured,
@@ -185,7 +188,10 @@ impl Reconciler {
     fn note(&mut self, id: &ConnectionId, happened: Happened) {
         let Some(link) = self.links.get_mut(id) else { return };
         match happened {
-            Happened::Connected => link.connected = true,
+            Happened::Connected => {
+                link.connected = true;
+                self.site.registrations.send_replace(());
+            }
             Happened::Disconnected { error } => {
                 if link.connected {
                     warn!(connection = %id, %error, "connection to the gearman server lost; reconnecting");
@@ -224,6 +230,9 @@ impl Reconciler {
             Request::Status(reply) => {
                 let _gone = reply.send(self.status());
             }
+            Request::Offers(reply) => {
+                let _gone = reply.send(self.offers());
+            }
             Request::SetMode(mode) => {
                 // A drain has an end of its own; only a resume calls it off.
                 if self.mode != mode {
@@ -233,6 +242,20 @@ impl Reconciler {
             }
             Request::Reconfigured => info!("took over a new configuration"),
         }
+    }
+
+    fn offers(&self) -> Offers {
+        let of = |(id, link): (&ConnectionId, &Link)| {
+            let functions = match id.role {
+                Role::Manager => {
+                    let host = self.site.controller(&id.controller)?.host.clone();
+                    management::functions(&host)
+                }
+                Role::Executor { .. } | Role::Pipeline { .. } => link.state.offered.clone(),
+            };
+            link.connected.then(|| (link.client_id.clone(), functions))
+        };
+        self.links.iter().filter_map(of).collect()
     }
 
     fn reconcile(&mut self) {
@@ -392,6 +415,7 @@ impl Reconciler {
         let Some(link) = self.links.get_mut(id) else { return };
         link.meanings = Arc::new(meanings(id, &functions, link, table));
         link.state.offered = functions.clone();
+        self.site.registrations.send_replace(());
         let _closed_meanwhile = link.commands.send(Command::Offer(functions, Arc::clone(&link.meanings)));
     }
 

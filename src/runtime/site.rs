@@ -17,6 +17,7 @@ use crate::policy::{self, Policies};
 
 use super::attempts::Attempts;
 use super::config::Config;
+use super::refusals::Refused;
 use super::snapshot::Snapshot;
 use super::table::FunctionTable;
 
@@ -42,6 +43,10 @@ pub(super) struct Site {
     pub(super) starts: StartGates,
     pub(super) offline_marks: OfflineMarks,
     pub(super) hand_backs: HandBacks,
+    /// Changes whenever a connection is told what to offer, or tells the server.
+    pub(super) registrations: watch::Sender<()>,
+    /// What is offered and the server does not list.
+    pub(super) refused: watch::Sender<Refused>,
     /// The runtime stops: tasks of builds end where they are.
     pub(super) stop: CancellationToken,
 }
@@ -70,6 +75,8 @@ impl Site {
             starts: StartGates::default(),
             offline_marks: OfflineMarks::default(),
             hand_backs: HandBacks::default(),
+            registrations: watch::Sender::new(()),
+            refused: watch::Sender::default(),
             stop,
         }
     }

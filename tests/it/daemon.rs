@@ -15,7 +15,7 @@ use crate::support::{GearmanServer, eventually, fleet, marked, on_both_servers, 
 const TOKEN: &str = "the-token-of-a-test";
 
 /// A daemon with a home of its own; it is killed when this is dropped.
-struct Daemon {
+pub(crate) struct Daemon {
     process: Child,
     home: TempDir,
     gearman: String,
@@ -23,14 +23,19 @@ struct Daemon {
 
 impl Daemon {
     /// Starts the program on a configuration that names one controller, `ci`.
-    fn start(gearman: &str, controller: &Simulator) -> Self {
+    pub(crate) fn start(gearman: &str, controller: &Simulator) -> Self {
+        Self::start_with(gearman, controller, "")
+    }
+
+    /// Starts the program with more in its configuration.
+    pub(crate) fn start_with(gearman: &str, controller: &Simulator, sections: &str) -> Self {
         let home = TempDir::new().unwrap();
         std::fs::create_dir(home.path().join("policies")).unwrap();
         std::fs::write(home.path().join("token"), format!("{TOKEN}\n")).unwrap();
         let config = format!(
             "[gearman]\nserver = \"{gearman}\"\n[control]\nsocket = \"control.sock\"\n\
              [[controllers]]\nname = \"ci\"\nurl = \"{}\"\nuser = \"layshaft\"\ntoken_file = \"token\"\n\
-             [controllers.poll]\nnodes = \"200ms\"\nprojects = \"200ms\"\nqueue = \"200ms\"\n",
+             [controllers.poll]\nnodes = \"200ms\"\nprojects = \"200ms\"\nqueue = \"200ms\"\n{sections}",
             controller.url()
         );
         std::fs::write(home.path().join("layshaft.toml"), config).unwrap();
@@ -51,12 +56,12 @@ impl Daemon {
         self.home.path().join("control.sock")
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 
     /// Runs a command of the program against this daemon.
-    async fn layshaft(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn layshaft(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_layshaft"));
         command
             .args(arguments)
@@ -65,12 +70,12 @@ impl Daemon {
         within(arguments[0], command.stdin(Stdio::null()).output()).await.unwrap()
     }
 
-    async fn status(&self) -> Option<Value> {
+    pub(crate) async fn status(&self) -> Option<Value> {
         let output = self.layshaft(&["status", "--json"]).await;
         serde_json::from_slice(&output.stdout).ok()
     }
 
-    async fn wait_until_ready(&self) {
+    pub(crate) async fn wait_until_ready(&self) {
         eventually("the daemon is ready", || async {
             let status = self.status().await;
             status.is_some_and(|status| {
@@ -91,13 +96,13 @@ impl Daemon {
     }
 }
 
-async fn controller() -> Simulator {
+pub(crate) async fn controller() -> Simulator {
     let projects = vec![project("lint", Some("linux")), marked("quick", None)];
     let fleet = fleet(&[("a", 1, &["linux"]), ("b", 1, &[])], projects);
     Simulator::start(Options::new("layshaft", TOKEN, fleet)).await.unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

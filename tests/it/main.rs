@@ -15,3 +15,4 @@ mod registration;
 mod rows;
 mod simulate;
 mod support;
+mod tls;

@@ -8,7 +8,7 @@ mod random;
 /// Plays a conversation and compares it with what is expected of the session.
 ///
 /// Each line of the script is an input, or several with `;` between them before anything is written: `connect`,
-/// `disconnect`, `offer NAMES..`, `grant`, `revoke`, `report WHAT ARGUMENTS..`, or what the server sends: `< KIND ARGUMENTS..`
+/// `disconnect`, `offer NAMES..`, `forget NAMES..`, `grant`, `revoke`, `report WHAT ARGUMENTS..`, or what the server sends: `< KIND ARGUMENTS..`
 /// (`-` is empty). Answers are indented: `>` is written, `!` is for the owner.
 #[track_caller]
 fn check(script: &str, expected: Expect) {
@@ -40,6 +40,7 @@ fn feed(session: &mut Session, input: &str) -> Option<String> {
         "connect" => session.connected(),
         "disconnect" => return session.disconnected().map(|job| format!("{job:?}")),
         "offer" => session.offer(words.collect::<BTreeSet<_>>()),
+        "forget" => session.forget(&words.collect()),
         "grant" => session.grant(),
         "revoke" => return Some(format!("{:?}", session.revoke())),
         "report" => return (!session.report(report(rest))).then(|| "nobody to report for".to_owned()),
@@ -73,6 +74,34 @@ fn report(words: &str) -> Report {
 fn shown(packet: &Packet) -> String {
     let arguments = packet.arguments().iter().map(|argument| String::from_utf8_lossy(argument).into_owned());
     std::iter::once(packet.kind.name().to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_the_server_refused_without_a_word_is_not_withdrawn_and_may_be_offered_again() {
+    check(
+        "offer f g; connect
+         forget g other; offer f
+         offer f g
+         forget g
+         disconnect; connect",
+        expect![[r#"
+            offer f g; connect
+                > SET_CLIENT_ID node_exec-0
+                > RESET_ABILITIES
+                > CAN_DO f
+                > CAN_DO g
+            forget g other; offer f
+            offer f g
+                > CAN_DO g
+            forget g
+                > CAN_DO g
+            disconnect; connect
+                > SET_CLIENT_ID node_exec-0
+                > RESET_ABILITIES
+                > CAN_DO f
+                > CAN_DO g
+        "#]],
+    );
 }
 
 #[test]

@@ -1,21 +1,32 @@
 //! TLS as whoever connects needs it.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme};
 use serde::Deserialize;
+use tokio::io::AsyncBufRead;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{Error, HandshakeError, files, provider};
 use crate::gearman::stream::Stream;
+
+/// How long a server may take to say that it accepts us. Those that never do cost that much once per connection.
+const VERDICT_LIMIT: Duration = Duration::from_millis(250);
 
 /// How to reach a server through TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -83,9 +94,35 @@ impl Tls {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned()).map_err(|_| HandshakeError::unnameable(host))?,
         };
-        let agreed = self.connector.connect(name, stream).await;
-        agreed.map(Stream::encrypted).map_err(|error| HandshakeError::of_server(error, &self.settings))
+        let agreeing = async {
+            let mut stream = self.connector.connect(name, stream).await?;
+            // If it refuses us later still, the first read says why.
+            if let Ok(verdict) = timeout(VERDICT_LIMIT, accepted(&mut stream)).await {
+                verdict?;
+            }
+            Ok(Stream::encrypted(stream))
+        };
+        agreeing.await.map_err(|error| HandshakeError::of_server(error, &self.settings))
     }
+}
+
+/// Waits until the server has accepted us: under TLS 1.3 it checks our certificate, or that there is none, only after
+/// the handshake has ended here, and sends tickets once it has.
+async fn accepted(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    if stream.get_ref().1.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return Ok(());
+    }
+    poll_fn(|context| {
+        // Takes nothing away from what the server may have said already.
+        let said = Pin::new(&mut *stream).poll_fill_buf(context).map_ok(<[u8]>::is_empty);
+        match said {
+            Poll::Ready(Ok(true)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(said) => Poll::Ready(said.map(drop)),
+            Poll::Pending if stream.get_ref().1.tls13_tickets_received() > 0 => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 impl PartialEq for Tls {

@@ -4,12 +4,14 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use layshaft::gearman::Endpoint;
 use layshaft::gearman::admin::{self, Admin, FunctionStatus, WorkerLine};
 use layshaft::gearman::client::{self, Client, Submission, Submitted, Update};
+use layshaft::gearman::tls::Tls;
 use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
-use super::{eventually, within};
+use super::{CLIENT, Pki, eventually, within};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -23,7 +25,11 @@ pub(crate) enum Kind {
 pub(crate) struct GearmanServer {
     pub(crate) kind: Kind,
     pub(crate) address: String,
+    /// How it is reached, for those that speak TLS.
+    tls: Option<Pki>,
     process: Child,
+    /// What speaks TLS for it, if it cannot.
+    _terminator: Option<Child>,
     /// What it wrote to its standard error.
     log: NamedTempFile,
 }
@@ -32,14 +38,39 @@ impl GearmanServer {
     pub(crate) async fn start(kind: Kind) -> Self {
         let port = free_port();
         let log = NamedTempFile::new().unwrap();
-        let mut server = Self { kind, address: format!("127.0.0.1:{port}"), process: spawn(kind, port, &log), log };
+        let process = spawn(kind, port, &log);
+        let address = format!("127.0.0.1:{port}");
+        let mut server = Self { kind, address, tls: None, process, _terminator: None, log };
         server.wait_until_up().await;
         server
     }
 
+    /// Starts a server that speaks TLS and wants certificates: geard itself, and gearmand behind stunnel, since Debian's
+    /// takes `--ssl` and speaks without.
+    pub(crate) async fn start_with_tls(kind: Kind, pki: &Pki) -> Self {
+        let (port, log) = (free_port(), NamedTempFile::new().unwrap());
+        let address = format!("127.0.0.1:{port}");
+        let (process, terminator) = match kind {
+            Kind::Geard => (spawn_geard_with_tls(port, pki, &log), None),
+            Kind::Gearmand | Kind::GearmandWakingOne => {
+                let inner = free_port();
+                (spawn(kind, inner, &log), Some(spawn_stunnel(port, inner, pki, &log)))
+            }
+        };
+        let mut server = Self { kind, address, tls: Some(pki.clone()), process, _terminator: terminator, log };
+        server.wait_until_up().await;
+        server
+    }
+
+    /// Returns how a client with a certificate reaches it.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let tls = self.tls.as_ref().map(|pki| Tls::load(&pki.settings()).unwrap());
+        Endpoint { address: self.address.clone(), tls }
+    }
+
     async fn wait_until_up(&mut self) {
         eventually("the gearman server answers", || async {
-            match Admin::connect(&self.address, admin::Config::default()).await {
+            match Admin::connect(&self.endpoint(), admin::Config::default()).await {
                 Ok(mut admin) => admin.status().await.is_ok(),
                 Err(_) => false,
             }
@@ -61,7 +92,7 @@ impl GearmanServer {
     }
 
     pub(crate) async fn admin(&self) -> Admin {
-        Admin::connect(&self.address, admin::Config::default()).await.unwrap()
+        Admin::connect(&self.endpoint(), admin::Config::default()).await.unwrap()
     }
 
     pub(crate) async fn workers(&self) -> Vec<WorkerLine> {
@@ -107,7 +138,7 @@ impl GearmanServer {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        let client = Client::connect(&self.address, client::Config::default()).await.unwrap();
+        let client = Client::connect(&self.endpoint(), client::Config::default()).await.unwrap();
         if self.kind != Kind::Geard {
             client.option_exceptions().await.unwrap();
         }
@@ -200,8 +231,7 @@ pub(crate) fn exception(updates: &[Update]) -> String {
 
 fn spawn(kind: Kind, port: u16, log: &NamedTempFile) -> Child {
     let port = port.to_string();
-    let log = std::fs::File::options().append(true).open(log.path()).unwrap();
-    let mut command = match kind {
+    let command = match kind {
         Kind::Gearmand | Kind::GearmandWakingOne => {
             let mut command = Command::new("gearmand");
             command.args(["--listen", "127.0.0.1", "--port", &port, "--log-file", "stderr"]);
@@ -216,10 +246,49 @@ fn spawn(kind: Kind, port: u16, log: &NamedTempFile) -> Child {
             command
         }
     };
+    start(command, log)
+}
+
+fn spawn_geard_with_tls(port: u16, pki: &Pki, log: &NamedTempFile) -> Child {
+    let mut command = Command::new("geard");
+    command.args(["-d", "--listen-address", "127.0.0.1", "-p", &port.to_string()]);
+    command.arg("--ssl-ca").arg(pki.path("ca.pem"));
+    command.arg("--ssl-cert").arg(pki.path("server.pem")).arg("--ssl-key").arg(pki.path("server.key"));
+    start(command, log)
+}
+
+/// Starts geard's server with an access list by which the certificate of the tests may register what fits a pattern.
+///
+/// From Python, since a list in a file makes geard 0.16 drop every connection that registers something: it matches
+/// patterns of text against names of bytes.
+pub(crate) fn spawn_geard_with_access_list(port: u16, pki: &Pki, pattern: &str) -> Child {
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/geard_with_access_list.py"));
+    command.arg(port.to_string()).args(["server.key", "server.pem", "ca.pem"].map(|file| pki.path(file)));
+    command.args([CLIENT, pattern]);
+    start(command, &NamedTempFile::new().unwrap())
+}
+
+fn spawn_stunnel(port: u16, inner: u16, pki: &Pki, log: &NamedTempFile) -> Child {
+    let [ca, certificate, key] =
+        ["ca.pem", "server.pem", "server.key"].map(|file| pki.path(file).display().to_string());
+    let config = format!(
+        "foreground = yes\npid =\n[gearman]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{inner}\ncert = {certificate}\n\
+         key = {key}\nCAfile = {ca}\nverifyChain = yes\nrequireCert = yes\nTIMEOUTclose = 0\n"
+    );
+    let file = pki.path(&format!("stunnel-{port}.conf"));
+    std::fs::write(&file, config).unwrap();
+    let mut command = Command::new("stunnel");
+    command.arg(file);
+    start(command, log)
+}
+
+fn start(mut command: Command, log: &NamedTempFile) -> Child {
+    let log = std::fs::File::options().append(true).open(log.path()).unwrap();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
     match command.spawn() {
         Ok(child) => child,
-        Err(error) => panic!("{kind:?} cannot be started ({error}); `tests/run` installs what the tests need"),
+        Err(error) => panic!("{command:?} cannot be started ({error}); `tests/run` installs what the tests need"),
     }
 }
 

@@ -5,6 +5,7 @@ mod gearman;
 #[allow(dead_code, reason = "the rest is for the tests of the policy room")]
 pub(crate) mod guest;
 pub(crate) mod log;
+mod pki;
 mod proxy;
 mod recorder;
 mod site;
@@ -12,7 +13,8 @@ mod site;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use gearman::{GearmanServer, Kind, completion, exception, free_port};
+pub(crate) use gearman::{GearmanServer, Kind, completion, exception, free_port, spawn_geard_with_access_list};
+pub(crate) use pki::{CLIENT, Pki};
 pub(crate) use proxy::Proxy;
 pub(crate) use recorder::Recorder;
 pub(crate) use site::{Site, SiteBuilder, example_policy, fleet, marked, project, stuck};

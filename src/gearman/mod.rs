@@ -6,7 +6,8 @@
 //!
 //! # The conversation
 //!
-//! Everybody connects to the server, over TCP; it connects to nobody. What is sent to it begins with `\0REQ`, what it
+//! Everybody connects to the server, over TCP, and through TLS from the first byte on where the server speaks it
+//! ([`dial`], [`tls`]; no packet starts it); it connects to nobody. What is sent to it begins with `\0REQ`, what it
 //! sends with `\0RES` ("Binary Packet"; [`packet`] has all the types, [`codec`] the bytes).
 //!
 //! ```text

@@ -207,6 +207,29 @@ mod tests {
         assert!(in_both(&Refused::new(), &first).is_empty());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_comparison_waits_until_registrations_rest_but_not_for_ever() {
+        let (changed, mut changes) = watch::channel(());
+        let start = Instant::now();
+        changed.send_replace(());
+        pause(&mut changes, REGULARLY).await;
+        assert_eq!(start.elapsed(), SETTLED);
+        pause(&mut changes, REGULARLY).await;
+        assert_eq!(start.elapsed(), SETTLED + REGULARLY);
+
+        let start = Instant::now();
+        let never_at_rest = async {
+            loop {
+                changed.send_replace(());
+                tokio::time::sleep(SETTLED / 2).await;
+            }
+        };
+        tokio::select! {
+            () = never_at_rest => {}
+            () = pause(&mut changes, REGULARLY) => assert_eq!(start.elapsed(), REGULARLY),
+        }
+    }
+
     #[test]
     fn a_report_names_a_few_and_says_what_to_do() {
         let many: Vec<String> = (0..7).map(|number| format!("build:p{number}")).collect();

@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use self::core::Core;
 use self::state::Settings;
@@ -158,7 +158,7 @@ async fn serve(core: Arc<Core>, tls: Option<Acceptor>, stream: TcpStream, peer: 
             }
         }
         Ok(None) => {}
-        Err(error) => warn!(%peer, %error, "a peer failed to agree on TLS"),
+        Err(error) => info!(%peer, %error, "a peer failed to agree on TLS"),
     }
     core.disconnect(id);
 }

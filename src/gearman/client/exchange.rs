@@ -1,22 +1,23 @@
-//! The task that owns a client's connection.
-//!
-//! Answers come in the order of the requests, so a queue of what is expected is all it takes to tell whose an answer is.
-//! Updates name their job. gearmand sends each update once per submission, also to one connection that submitted a job
-//! several times; they are dealt out in turn, so that each submission sees each update once.
+//! The task that owns a client's connection: requests out, answers and updates in.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::codec::{Decoder, Encoder};
 use tracing::debug;
 
-use super::updates::{Update, Updates};
-use super::{Config, Error, JobStatus};
+use super::answers::{Command, Expected, Owed, PULSE, handle_of};
+use super::listeners::Jobs;
+use super::status::{JobStatus, UniqueStatus};
+use super::updates::Updates;
+use super::{Config, Error};
 use crate::gearman::codec::{Codec, CodecError, Frame};
 use crate::gearman::packet::{Kind, Magic, Packet};
+use crate::gearman::pulse::{Pulse, Verdict};
 use crate::gearman::stream::Stream;
 
 /// Room for a handle beside a payload.
@@ -30,44 +31,12 @@ const MAX_EXPECTED: usize = 100_000;
 
 const READ_AT_ONCE: usize = 16 << 10;
 
-/// A request and who waits for its answer.
-#[derive(Debug)]
-pub(super) struct Command {
-    pub(super) packet: Packet,
-    pub(super) expected: Expected,
-}
-
-/// An answer that is due.
-#[derive(Debug)]
-pub(super) enum Expected {
-    Created { background: bool, created: oneshot::Sender<Result<(Bytes, Arc<Updates>), Error>> },
-    Status { status: oneshot::Sender<Result<JobStatus, Error>> },
-    Option { set: oneshot::Sender<Result<(), Error>> },
-}
-
-impl Expected {
-    fn answer(&self) -> Kind {
-        match self {
-            Self::Created { .. } => Kind::JobCreated,
-            Self::Status { .. } => Kind::StatusRes,
-            Self::Option { .. } => Kind::OptionRes,
-        }
-    }
-
-    /// The caller may have given up waiting; then nobody minds.
-    fn fail(self, error: Error) {
-        match self {
-            Self::Created { created, .. } => drop(created.send(Err(error))),
-            Self::Status { status } => drop(status.send(Err(error))),
-            Self::Option { set } => drop(set.send(Err(error))),
-        }
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("server closed the connection")]
     Closed,
+    #[error("server has been silent for {0:?}")]
+    Silent(Duration),
     #[error("server sent {0} to nobody's question")]
     Unexpected(&'static str),
     #[error("server created a job without a handle")]
@@ -84,60 +53,117 @@ impl From<std::io::Error> for Broken {
 
 /// Serves a connection until the server is lost or nobody uses it any more.
 pub(super) async fn run(mut stream: Stream, mut inbox: mpsc::Receiver<Command>, config: Config, server: String) {
-    let mut exchange = Exchange { config, expected: VecDeque::new(), jobs: BTreeMap::new() };
+    let mut exchange = Exchange {
+        jobs: Jobs::new(config.max_update_bytes),
+        codec: Codec::new(config.max_payload.saturating_add(BESIDE_PAYLOAD)),
+        config,
+        owed: Owed::default(),
+        pulse: None,
+        output: BytesMut::new(),
+        written: 0,
+    };
     if let Err(reason) = exchange.serve(&mut stream, &mut inbox).await {
         debug!(%server, %reason, "lost a gearman client connection");
     }
     // Before the rest: a submission on its way must see a closed channel, not one that nobody reads.
     inbox.close();
-    exchange.end();
+    exchange.owed.lose_all(exchange.written);
+    exchange.jobs.lose_all();
     while let Ok(command) = inbox.try_recv() {
-        command.expected.fail(Error::Lost);
+        if let Some(expected) = command.expected {
+            expected.fail(Error::Lost);
+        }
     }
 }
 
 struct Exchange {
     config: Config,
-    expected: VecDeque<Expected>,
-    jobs: BTreeMap<Bytes, Listeners>,
-}
-
-/// Who submitted a job, in order; those that lost interest keep their turn.
-#[derive(Debug, Default)]
-struct Listeners {
-    submissions: Vec<Weak<Updates>>,
-    turn: usize,
+    codec: Codec,
+    owed: Owed,
+    jobs: Jobs,
+    /// Absent until the server has shown that it answers echoes: geard never does.
+    pulse: Option<Pulse>,
+    output: BytesMut,
+    /// How many bytes went out in all.
+    written: u64,
 }
 
 impl Exchange {
     async fn serve(&mut self, stream: &mut Stream, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
         let (mut reader, mut writer) = stream.split();
-        let mut codec = Codec::new(self.config.max_payload.saturating_add(BESIDE_PAYLOAD));
         let mut input = BytesMut::new();
-        let mut output = BytesMut::new();
+        if self.config.heartbeat.is_some() {
+            self.send_pulse();
+        }
         loop {
             input.reserve(READ_AT_ONCE);
-            let takes_more = output.len() < MAX_UNSENT && self.expected.len() < MAX_EXPECTED;
-            // All three may be dropped half-way without losing anything.
+            let takes_more = self.takes_more();
+            let deadline = self.pulse.as_ref().and_then(Pulse::deadline);
+            // All may be dropped half-way without losing anything. Reading goes before taking what shall be sent, so
+            // that nothing is sent to a server that is known to be gone.
             tokio::select! {
-                command = inbox.recv(), if takes_more => {
-                    let Some(Command { packet, expected }) = command else { return Ok(()) };
-                    match codec.encode(&packet, &mut output) {
-                        Ok(()) => self.expected.push_back(expected),
-                        Err(_) => expected.fail(Error::Lost),
-                    }
+                biased;
+                written = writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                    self.written += written? as u64;
                 }
                 read = reader.read_buf(&mut input) => {
                     if read? == 0 {
                         return Err(Broken::Closed);
                     }
-                    while let Some(frame) = codec.decode(&mut input)? {
+                    if let Some(pulse) = &mut self.pulse {
+                        pulse.heard(Instant::now());
+                    }
+                    while let Some(frame) = self.codec.decode(&mut input)? {
                         self.receive(frame)?;
                     }
+                    // A server that never stops talking must not keep callers from being heard.
+                    self.take_waiting(inbox);
                 }
-                written = writer.write_buf(&mut output), if !output.is_empty() => { written?; }
+                command = inbox.recv(), if takes_more => {
+                    let Some(command) = command else { return Ok(()) };
+                    self.send(command);
+                    self.take_waiting(inbox);
+                }
+                () = sleep_until(deadline) => self.check_pulse()?,
             }
         }
+    }
+
+    fn takes_more(&self) -> bool {
+        self.output.len() < MAX_UNSENT && self.owed.len() < MAX_EXPECTED
+    }
+
+    fn take_waiting(&mut self, inbox: &mut mpsc::Receiver<Command>) {
+        while self.takes_more()
+            && let Ok(command) = inbox.try_recv()
+        {
+            self.send(command);
+        }
+    }
+
+    fn send(&mut self, Command { packet, expected }: Command) {
+        let sent = self.codec.encode(&packet, &mut self.output);
+        let Some(expected) = expected else { return };
+        match sent {
+            Ok(()) => self.owed.push(expected, self.written + self.output.len() as u64),
+            Err(_) => expected.fail(Error::Lost),
+        }
+    }
+
+    fn send_pulse(&mut self) {
+        let packet = Packet::request(Kind::EchoReq, [Bytes::from_static(PULSE)]);
+        self.send(Command { packet, expected: Some(Expected::Pulse) });
+    }
+
+    fn check_pulse(&mut self) -> Result<(), Broken> {
+        let now = Instant::now();
+        let Some(pulse) = &mut self.pulse else { return Ok(()) };
+        match pulse.verdict(now) {
+            Verdict::Wait => {}
+            Verdict::SendEcho => self.send_pulse(),
+            Verdict::GiveUp => return Err(Broken::Silent(pulse.silence(now))),
+        }
+        Ok(())
     }
 
     fn receive(&mut self, frame: Frame) -> Result<(), Broken> {
@@ -151,41 +177,37 @@ impl Exchange {
             return Err(Broken::Unexpected(packet.kind.name()));
         }
         match packet.kind {
-            Kind::JobCreated | Kind::StatusRes | Kind::OptionRes => self.answer(&packet),
+            Kind::JobCreated | Kind::StatusRes | Kind::StatusResUnique | Kind::OptionRes | Kind::EchoRes => {
+                return self.answer(&packet);
+            }
             Kind::Error => {
-                if let Some(expected) = self.expected.pop_front() {
-                    let [code, text] = [0, 1].map(|index| shown(packet.argument(index)));
-                    expected.fail(Error::Refused { code, text });
+                let [code, text] = [0, 1].map(|index| shown(packet.argument(index)));
+                match self.owed.take_oldest() {
+                    Some(expected) => expected.fail(Error::Refused { code, text }),
+                    None => debug!(%code, %text, "gearman server sent an error to nobody's question"),
                 }
-                Ok(())
             }
-            Kind::WorkData | Kind::WorkWarning | Kind::WorkStatus => {
-                self.deal(&packet);
-                Ok(())
-            }
-            Kind::WorkComplete | Kind::WorkFail | Kind::WorkException => {
-                self.finish(&packet);
-                Ok(())
-            }
+            Kind::WorkData
+            | Kind::WorkWarning
+            | Kind::WorkStatus
+            | Kind::WorkComplete
+            | Kind::WorkFail
+            | Kind::WorkException => self.jobs.receive(packet, self.owed.owes_a_job()),
             // A server that talks to us as to a worker does no harm.
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     fn answer(&mut self, packet: &Packet) -> Result<(), Broken> {
-        let expected = loop {
-            match self.expected.pop_front() {
-                Some(expected) if expected.answer() == packet.kind => break expected,
-                // Answers keep their order, so this question will never be answered.
-                Some(unanswered) => {
-                    let question = unanswered.answer().name();
-                    unanswered.fail(Error::NoAnswer { question, limit: self.config.reply_timeout });
-                }
-                None => return Err(Broken::Unexpected(packet.kind.name())),
-            }
+        let expected = match self.owed.take(packet) {
+            Some(expected) => expected,
+            // Some earlier JOB_CREATED was for another submission than we thought: nothing here can be trusted now.
+            None if packet.kind == Kind::JobCreated => return Err(Broken::Unexpected(packet.kind.name())),
+            None => return Ok(()),
         };
         match expected {
-            Expected::Created { background, created } => {
+            Expected::Created { background, created, .. } => {
                 let handle = handle_of(packet);
                 if handle.is_empty() {
                     return Err(Broken::EmptyHandle);
@@ -193,14 +215,22 @@ impl Exchange {
                 let updates = if background { Updates::none() } else { self.updates() };
                 let updates = Arc::new(updates);
                 if !background {
-                    let listeners = self.jobs.entry(handle.clone()).or_default();
-                    listeners.submissions.push(Arc::downgrade(&updates));
+                    self.jobs.follow(handle.clone(), &updates);
+                }
+                if !self.owed.owes_a_job() {
+                    self.jobs.forget_early();
                 }
                 // A caller that has given up still has its turn with the updates.
                 drop(created.send(Ok((handle, updates))));
             }
-            Expected::Status { status } => drop(status.send(Ok(job_status(packet)))),
+            Expected::Status { status, .. } => drop(status.send(Ok(JobStatus::read(packet)))),
+            Expected::UniqueStatus { status, .. } => drop(status.send(Ok(UniqueStatus::read(packet)))),
             Expected::Option { set } => drop(set.send(Ok(()))),
+            Expected::Echo { echoed, .. } => drop(echoed.send(Ok(()))),
+            Expected::Pulse => {
+                let beat = || Pulse::new(self.config.heartbeat, self.config.reply_timeout, Instant::now());
+                self.pulse.get_or_insert_with(beat);
+            }
         }
         Ok(())
     }
@@ -208,66 +238,13 @@ impl Exchange {
     fn updates(&self) -> Updates {
         Updates::new(self.config.max_updates, self.config.max_update_bytes)
     }
-
-    /// Gives an update to the submission whose turn it is.
-    fn deal(&mut self, packet: &Packet) {
-        let Some(listeners) = self.jobs.get_mut(&handle_of(packet)) else { return };
-        let turn = listeners.turn % listeners.submissions.len().max(1);
-        listeners.turn = (turn + 1) % listeners.submissions.len().max(1);
-        if let Some(updates) = listeners.submissions.get(turn).and_then(Weak::upgrade) {
-            updates.push(update(packet));
-        }
-    }
-
-    /// Gives the last update to every submission; the copies that follow find nobody.
-    fn finish(&mut self, packet: &Packet) {
-        let Some(listeners) = self.jobs.remove(&handle_of(packet)) else { return };
-        for updates in listeners.submissions.iter().filter_map(Weak::upgrade) {
-            updates.push(update(packet));
-        }
-    }
-
-    fn end(&mut self) {
-        for expected in self.expected.drain(..) {
-            expected.fail(Error::Lost);
-        }
-        for listeners in std::mem::take(&mut self.jobs).into_values() {
-            for updates in listeners.submissions.iter().filter_map(Weak::upgrade) {
-                updates.push(Update::ServerLost);
-            }
-        }
-    }
 }
 
-fn update(packet: &Packet) -> Update {
-    match packet.kind {
-        Kind::WorkData => Update::Data(packet.argument(1).clone()),
-        Kind::WorkWarning => Update::Warning(packet.argument(1).clone()),
-        Kind::WorkStatus => {
-            Update::Status { numerator: number(packet.argument(1)), denominator: number(packet.argument(2)) }
-        }
-        Kind::WorkComplete => Update::Complete(packet.argument(1).clone()),
-        Kind::WorkException => Update::Exception(packet.argument(1).clone()),
-        _ => Update::Fail,
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
-}
-
-fn job_status(packet: &Packet) -> JobStatus {
-    let field = |index| number(packet.argument(index));
-    JobStatus { known: field(1) != 0, running: field(2) != 0, numerator: field(3), denominator: field(4) }
-}
-
-/// gearmand ends the handle with a NUL when it makes a WORK_FAIL of an exception.
-fn handle_of(packet: &Packet) -> Bytes {
-    let handle = packet.argument(0);
-    let length = handle.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    handle.slice(..length)
-}
-
-/// geard leaves numbers empty that it does not know.
-fn number(text: &[u8]) -> u64 {
-    let text = text.strip_suffix(b"\0").unwrap_or(text);
-    std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 fn shown(text: &[u8]) -> String {

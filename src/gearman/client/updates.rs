@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use super::exchange::Command;
+use super::answers::Command;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {

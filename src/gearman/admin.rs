@@ -42,7 +42,7 @@ pub enum Error {
     Connect(#[from] DialError),
     #[error("lost the connection to the gearman server while it answered {command:?}: {cause}")]
     Lost { command: String, cause: io::Error },
-    #[error("gearman server did not answer {command:?} within {limit:?}")]
+    #[error("gearman server did not answer {command:?} within {limit:?}{}", hint(command))]
     NoAnswer { command: String, limit: Duration },
     #[error("gearman server refused {command:?}: {text}")]
     Refused { command: String, text: String },
@@ -52,6 +52,8 @@ pub enum Error {
     Malformed { command: String, line: String },
     #[error("{0:?} is not a job handle")]
     InvalidHandle(String),
+    #[error("an administrator cannot name the function {0:?}: names end at white space there")]
+    InvalidFunction(String),
 }
 
 /// Which family of servers this is, by what it answers.
@@ -76,6 +78,16 @@ pub struct FunctionStatus {
     pub workers: u64,
 }
 
+/// A line of `prioritystatus`: how many jobs wait, by priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorityStatus {
+    pub function: String,
+    pub high: u64,
+    pub normal: u64,
+    pub low: u64,
+    pub workers: u64,
+}
+
 /// A line of `workers`, which lists clients too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerLine {
@@ -93,6 +105,21 @@ pub struct JobLine {
     pub retries: u64,
     pub ignored: bool,
     pub background: bool,
+}
+
+/// A line of `show unique jobs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueLine {
+    /// Told by gearmand from 2.2.0 on.
+    pub handle: Option<String>,
+    pub unique: String,
+}
+
+/// How many jobs of a function may wait or run; none: as many as come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueLimit {
+    ForAll(Option<u32>),
+    ByPriority { high: Option<u32>, normal: Option<u32>, low: Option<u32> },
 }
 
 /// Asks one server. Reconnects by itself after a failure.
@@ -152,6 +179,55 @@ impl Admin {
         self.ask_list("show jobs", job_line).await
     }
 
+    /// Lists the uniques of jobs; gearmand only.
+    pub async fn show_unique_jobs(&mut self) -> Result<Vec<UniqueLine>, Error> {
+        self.ask_list("show unique jobs", |line| Some(unique_line(line))).await
+    }
+
+    /// Lists how many jobs wait by priority; not on geard.
+    pub async fn priority_status(&mut self) -> Result<Vec<PriorityStatus>, Error> {
+        self.ask_list("prioritystatus", priority_status).await
+    }
+
+    /// Lets the server know a function; not on geard.
+    pub async fn create_function(&mut self, function: &str) -> Result<(), Error> {
+        let function = word(function)?;
+        self.ask_line(&format!("create function {function}")).await.map(drop)
+    }
+
+    /// Lets the server forget a function that has no workers; not on geard.
+    pub async fn drop_function(&mut self, function: &str) -> Result<(), Error> {
+        let function = word(function)?;
+        self.ask_line(&format!("drop function {function}")).await.map(drop)
+    }
+
+    /// Limits how many jobs of a function may be queued; not on geard.
+    ///
+    /// gearmand says yes to a function that it has never heard of, and forgets it.
+    pub async fn limit_queue(&mut self, function: &str, limit: QueueLimit) -> Result<(), Error> {
+        let function = word(function)?;
+        // Zero means as many as come.
+        let number = |limit: Option<u32>| limit.unwrap_or(0);
+        let command = match limit {
+            QueueLimit::ForAll(limit) => format!("maxqueue {function} {}", number(limit)),
+            QueueLimit::ByPriority { high, normal, low } => {
+                format!("maxqueue {function} {} {} {}", number(high), number(normal), number(low))
+            }
+        };
+        self.ask_line(&command).await.map(drop)
+    }
+
+    /// Returns the number of the server's process; not on geard.
+    pub async fn process_id(&mut self) -> Result<u32, Error> {
+        let answer = self.ask_line("getpid").await?;
+        answer.parse().map_err(|_| Error::Malformed { command: "getpid".to_owned(), line: answer })
+    }
+
+    /// Returns what the server logs, such as `INFO`; not on geard.
+    pub async fn verbosity(&mut self) -> Result<String, Error> {
+        self.ask_line("verbose").await
+    }
+
     /// Cancels a job: any on gearmand, which never tells the worker; only a waiting one on geard.
     ///
     /// # Errors
@@ -170,8 +246,8 @@ impl Admin {
         let answer = self.ask(command, |text| Some(text.iter().position(|&byte| byte == b'\n')? + 1)).await?;
         let line = answer.trim_end();
         match line.strip_prefix("OK") {
-            Some(rest) => Ok(rest.trim_start().to_owned()),
-            None => Err(refused(command, line)),
+            Some(rest) if rest.is_empty() || rest.starts_with(' ') => Ok(shown(rest.trim_start())),
+            _ => Err(refused(command, line)),
         }
     }
 
@@ -251,9 +327,25 @@ fn end_of_list(text: &[u8]) -> Option<usize> {
     is_over.then_some(text.len())
 }
 
+/// Says what a silence most likely means.
+fn hint(command: &str) -> &'static str {
+    let is_known_to_geard = ["status", "workers"].contains(&command) || command.starts_with("cancel job ");
+    if is_known_to_geard { "" } else { " (geard does not know this command, and never answers)" }
+}
+
+/// Returns a name that is one word in a line of text.
+fn word(name: &str) -> Result<&str, Error> {
+    let is_word = !name.is_empty() && name.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    if is_word { Ok(name) } else { Err(Error::InvalidFunction(name.to_owned())) }
+}
+
+fn shown(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
 fn refused(command: &str, line: &str) -> Error {
     let command = command.to_owned();
-    let line: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
+    let line = shown(line);
     match line.strip_prefix("ERR") {
         Some(text) => Error::Refused { command, text: text.trim().to_owned() },
         None => Error::Malformed { command, line },
@@ -267,6 +359,13 @@ fn function_status(line: &str) -> Option<FunctionStatus> {
     let running = fields.next()?.parse().ok()?;
     let queued = fields.next()?.parse().ok()?;
     Some(FunctionStatus { function: fields.next()?.to_owned(), queued, running, workers })
+}
+
+fn priority_status(line: &str) -> Option<PriorityStatus> {
+    let mut fields = line.rsplitn(5, '\t');
+    let mut number = || fields.next()?.parse().ok();
+    let [workers, low, normal, high] = [number()?, number()?, number()?, number()?];
+    Some(PriorityStatus { function: fields.next()?.to_owned(), high, normal, low, workers })
 }
 
 fn worker_line(line: &str) -> Option<WorkerLine> {
@@ -286,6 +385,16 @@ fn job_line(line: &str) -> Option<JobLine> {
     let mut number = || fields.next()?.parse::<u64>().ok();
     let (retries, ignored, background) = (number()?, number()?, number()?);
     Some(JobLine { handle, retries, ignored: ignored != 0, background: background != 0 })
+}
+
+/// A unique may hold tabs; a handle is known by how it begins.
+fn unique_line(line: &str) -> UniqueLine {
+    match line.split_once('\t') {
+        Some((handle, unique)) if handle.starts_with("H:") => {
+            UniqueLine { handle: Some(handle.to_owned()), unique: unique.to_owned() }
+        }
+        _ => UniqueLine { handle: None, unique: line.to_owned() },
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use super::super::Priority;
 use super::super::client::{Client, Submission};
 use super::super::server::{self, Server};
 use super::*;
@@ -14,6 +15,28 @@ fn status_lines_are_cut_at_tabs_from_the_end() {
     for malformed in ["", "f", "f\t1\t2", "f\t1\t2\tx", "f\t1\t-2\t3"] {
         assert_eq!(status(malformed), None, "{malformed:?}");
     }
+}
+
+#[test]
+fn priority_lines_are_cut_at_tabs_from_the_end() {
+    let status = |line| priority_status(line).map(|s| (s.function, s.high, s.normal, s.low, s.workers));
+    assert_eq!(status("build:a b\t3\t1\t2\t4"), Some(("build:a b".to_owned(), 3, 1, 2, 4)));
+    assert_eq!(status("a\tb\t0\t0\t0\t0"), Some(("a\tb".to_owned(), 0, 0, 0, 0)));
+    for malformed in ["", "f", "f\t1\t2\t3", "f\t1\t2\t3\tx", "f\t1\t-2\t3\t4"] {
+        assert_eq!(status(malformed), None, "{malformed:?}");
+    }
+}
+
+#[test]
+fn unique_lines_may_begin_with_the_handle() {
+    let unique = |line| {
+        let UniqueLine { handle, unique } = unique_line(line);
+        (handle.unwrap_or_default(), unique)
+    };
+    assert_eq!(unique("u-1"), (String::new(), "u-1".to_owned()));
+    assert_eq!(unique("H:box:1\tu-1"), ("H:box:1".to_owned(), "u-1".to_owned()));
+    assert_eq!(unique("with\ttab"), (String::new(), "with\ttab".to_owned()));
+    assert_eq!(unique(""), (String::new(), String::new()));
 }
 
 #[test]
@@ -54,6 +77,78 @@ async fn an_administrator_sees_what_the_server_holds() {
     assert!(matches!(forged, Error::InvalidHandle(_)));
     assert_eq!(admin.show_jobs().await.unwrap(), []);
     stop.cancel();
+}
+
+#[tokio::test]
+async fn an_administrator_changes_what_a_server_keeps_of_a_function() {
+    let (server, stop) = start().await;
+    let mut admin = Admin::connect(&server, Config::default()).await.unwrap();
+    admin.create_function("f").await.unwrap();
+    let limit = QueueLimit::ByPriority { high: Some(2), normal: Some(1), low: None };
+    admin.limit_queue("f", limit).await.unwrap();
+    let client = Client::connect(&server, Default::default()).await.unwrap();
+    let job = |priority| Submission { function: "f".into(), background: true, priority, ..Submission::default() };
+    client.submit(job(Priority::Normal)).await.unwrap();
+    let refused = client.submit(job(Priority::Normal)).await.unwrap_err();
+    assert!(refused.to_string().contains("full"), "{refused}");
+    client.submit(job(Priority::Low)).await.unwrap();
+    let waiting = PriorityStatus { function: "f".to_owned(), high: 0, normal: 1, low: 1, workers: 0 };
+    assert_eq!(admin.priority_status().await.unwrap(), [waiting]);
+    admin.limit_queue("f", QueueLimit::ForAll(None)).await.unwrap();
+    client.submit(Submission { unique: "u".into(), ..job(Priority::Normal) }).await.unwrap();
+    let uniques: Vec<String> =
+        admin.show_unique_jobs().await.unwrap().into_iter().map(|line| line.unique).filter(|u| !u.is_empty()).collect();
+    assert_eq!(uniques, ["u"]);
+    admin.drop_function("f").await.unwrap();
+    assert!(matches!(admin.drop_function("f").await, Err(Error::Refused { .. })));
+    assert_eq!(admin.process_id().await.unwrap(), std::process::id());
+    assert!(!admin.verbosity().await.unwrap().is_empty());
+    for name in ["", "two words", "f\ngetpid", "f\t"] {
+        assert!(matches!(admin.create_function(name).await, Err(Error::InvalidFunction(_))), "{name:?}");
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_a_command_is_told_from_one_that_refuses_it() {
+    let limit = Duration::from_millis(50);
+    let config = Config { reply_timeout: limit, ..Config::default() };
+    // As geard: silent about everything but a few commands.
+    let server = scripted(&[("status", ".\n")]).await;
+    let mut admin = Admin::connect(&server, config).await.unwrap();
+    let silent = [
+        admin.priority_status().await.map(drop),
+        admin.show_jobs().await.map(drop),
+        admin.show_unique_jobs().await.map(drop),
+        admin.create_function("f").await,
+        admin.drop_function("f").await,
+        admin.limit_queue("f", QueueLimit::ForAll(Some(1))).await,
+        admin.process_id().await.map(drop),
+        admin.verbosity().await.map(drop),
+        admin.version().await.map(drop),
+    ];
+    for answer in silent {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, Error::NoAnswer { .. }) && error.to_string().contains("geard"), "{error}");
+    }
+    assert_eq!(admin.status().await.unwrap(), [], "and then it goes on");
+}
+
+#[tokio::test]
+async fn answers_that_are_none_are_understood_as_such() {
+    let answers: &'static [(&str, &str)] = Box::leak(Box::new([
+        ("version", "OKAY\r\n"),
+        ("getpid", "OK seven\r\n"),
+        ("verbose", "OK \x1b[31mINFO\r\n"),
+        ("prioritystatus", "f\t1\t2\t3\n.\n"),
+        ("show jobs", "ERR UNKNOWN_SHOW_ARGUMENTS\r\n"),
+    ]));
+    let mut admin = Admin::connect(&scripted(answers).await, Config::default()).await.unwrap();
+    assert!(matches!(admin.version().await, Err(Error::Malformed { .. })));
+    assert!(matches!(admin.process_id().await, Err(Error::Malformed { .. })));
+    assert_eq!(admin.verbosity().await.unwrap(), "[31mINFO", "nothing that a terminal would obey");
+    assert!(matches!(admin.priority_status().await, Err(Error::Malformed { .. })));
+    assert!(matches!(admin.show_jobs().await, Err(Error::Refused { .. })));
 }
 
 #[tokio::test]

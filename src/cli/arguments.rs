@@ -1,11 +1,14 @@
 //! What can be written on the command line.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check_config, completions, demo, describe, mode, policy, run, server, simulate, status, stop, submit};
+use super::{
+    cancel, check_config, completions, demo, describe, mode, policy, queue, run, server, simulate, status, stop, submit,
+};
 use crate::gearman::Endpoint;
 use crate::gearman::tls::{self, Tls};
 use crate::web;
@@ -33,6 +36,10 @@ pub(super) enum Command {
     Simulate(simulate::Simulate),
     /// Submit a job, and wait for its build.
     Submit(submit::Submit),
+    /// Show what waits and runs on Gearman servers, and who is there to do it.
+    Queue(queue::Queue),
+    /// Cancel a job.
+    Cancel(cancel::Cancel),
     /// Stop a running build.
     Stop(stop::Stop),
     /// Set the description of a build.
@@ -68,12 +75,19 @@ impl ControlSocket {
     }
 }
 
-/// Which Gearman server is meant.
+/// Which Gearman servers are meant.
 #[derive(Debug, Args)]
 pub(super) struct JobServer {
-    /// The Gearman server.
-    #[arg(long, env = "LAYSHAFT_GEARMAN_SERVER", value_name = "HOST:PORT", default_value = "127.0.0.1:4730")]
-    server: String,
+    /// The Gearman server; several, repeated or with commas between them, are tried in order.
+    #[arg(
+        long = "server",
+        env = "LAYSHAFT_GEARMAN_SERVER",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        value_parser = address,
+        default_value = "127.0.0.1:4730"
+    )]
+    servers: Vec<String>,
     /// Speak TLS, and trust certificates of the authority in this PEM file.
     #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_CA", value_name = "FILE", help_heading = TLS)]
     tls_ca: Option<PathBuf>,
@@ -101,8 +115,8 @@ enum Verify {
 }
 
 impl JobServer {
-    /// Returns how to reach the server; reads the files that TLS needs.
-    pub(super) fn endpoint(&self) -> anyhow::Result<Endpoint> {
+    /// Returns how to reach the servers, in order; there is always one. Reads the files that TLS needs.
+    pub(super) fn endpoints(&self) -> anyhow::Result<Vec<Endpoint>> {
         let settings = |ca: &PathBuf| tls::Settings {
             ca: ca.clone(),
             certificate: self.tls_certificate.clone(),
@@ -114,7 +128,38 @@ impl JobServer {
             },
         };
         let tls = self.tls_ca.as_ref().map(|ca| Tls::load(&settings(ca))).transpose()?;
-        Ok(Endpoint { address: self.server.clone(), tls })
+        let endpoint = |address: &String| Endpoint { address: address.clone(), tls: tls.clone() };
+        Ok(self.servers.iter().map(endpoint).collect())
+    }
+
+    /// Says whether there is another server to turn to.
+    pub(super) fn has_several(&self) -> bool {
+        self.servers.len() > 1
+    }
+}
+
+/// Takes `host`, `host:port`, `v6` and `[v6]:port`.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let wrong = || Err("write HOST, HOST:PORT or [V6]:PORT".to_owned());
+    let text = text.trim();
+    let is_v6 = |host: &str| host.parse::<Ipv6Addr>().is_ok();
+    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((v6, ""))) if is_v6(v6) => (v6, None),
+        Some(Some((v6, rest))) if is_v6(v6) => (v6, Some(rest.strip_prefix(':').unwrap_or(rest))),
+        Some(_) => return wrong(),
+        None if is_v6(text) => (text, None),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if host.is_empty() || !(is_v6(host) || host.chars().all(is_name)) {
+        return wrong();
+    }
+    match port.map(str::parse::<u16>) {
+        None | Some(Ok(1..)) => Ok(text.to_owned()),
+        Some(_) => Err("the port is a number from 1 to 65535".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::domain::FunctionName;
 ///
 /// Asks for the function set_description:HOST, so it works from wherever the Gearman server can be reached.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: layshaft describe lint 17 \"flaky, see #42\" --host ci1")]
 pub(super) struct Describe {
     /// The project, as in the build's data: `name`.
     name: String,
@@ -26,7 +27,7 @@ impl Describe {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let Self { name, number, text, host, server } = self;
         let payload = json!({ "name": name, "number": number, "html_description": text });
-        match manage::ask(&server.endpoint()?, &FunctionName::set_description(host)?, &payload).await? {
+        match manage::ask(&server.endpoints()?, &FunctionName::set_description(host)?, &payload).await? {
             manage::Answer::Complete(data) => terminal::say(String::from_utf8_lossy(&data))?,
             manage::Answer::Fail => bail!("{host} does not set descriptions; see `layshaft status`"),
         }

@@ -18,10 +18,11 @@ pub enum Exit {
     JobFailed,
     NotPermitted,
     BadConfiguration,
+    Interrupted,
 }
 
 impl Exit {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -31,6 +32,7 @@ impl Exit {
         Self::JobFailed,
         Self::NotPermitted,
         Self::BadConfiguration,
+        Self::Interrupted,
     ];
 
     pub fn code(self) -> u8 {
@@ -45,6 +47,8 @@ impl Exit {
             // From here on as sysexits.h has them.
             Self::NotPermitted => 77,
             Self::BadConfiguration => 78,
+            // As a shell has it of a command that ends by SIGINT.
+            Self::Interrupted => 130,
         }
     }
 
@@ -59,12 +63,13 @@ impl Exit {
             Self::JobFailed => "the job ended without a result: it failed or was rejected",
             Self::NotPermitted => "the daemon does not let this user change anything",
             Self::BadConfiguration => "the configuration is not valid or cannot be read",
+            Self::Interrupted => "interrupted while it waited; what was submitted may go on",
         }
     }
 
     /// Returns the table for `--help`.
     pub(super) fn help() -> String {
-        let lines = Self::ALL.iter().map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
+        let lines = Self::ALL.iter().map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning()));
         format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
     }
 
@@ -84,11 +89,8 @@ impl Exit {
                 _ => None,
             };
         }
-        let is_client = matches!(
-            cause.downcast_ref::<client::Error>(),
-            Some(client::Error::Connect(_) | client::Error::Lost | client::Error::NoAnswer { .. })
-        );
-        let is_admin = matches!(cause.downcast_ref::<admin::Error>(), Some(admin::Error::Connect(_)));
+        let is_client = cause.downcast_ref::<client::Error>().is_some_and(client::Error::is_loss);
+        let is_admin = cause.downcast_ref::<admin::Error>().is_some_and(admin::Error::is_loss);
         (is_client || is_admin).then_some(Self::ServerUnreachable)
     }
 }

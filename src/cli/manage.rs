@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::FunctionName;
 use crate::gearman::Endpoint;
 use crate::gearman::admin::{self, Admin};
-use crate::gearman::client::{Client, Config, Error, Submission, Submitted, Update};
+use crate::gearman::client::{Client, Config, Error, Failover, Submission, Update};
 
 /// Management is answered at once by a connection that does nothing else, but Jenkins may be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,18 +21,18 @@ pub(super) enum Answer {
     Fail,
 }
 
+/// A server that does not answer echoes any more while a job is waited for is lost.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
 /// Lets whoever manages a controller do something, and waits for the answer.
-pub(super) async fn ask(server: &Endpoint, function: &FunctionName, payload: &Value) -> anyhow::Result<Answer> {
-    let client = connect(server).await?;
-    if is_offered(server, function.as_str()).await == Some(false) {
-        bail!("nobody serves {function} now; check --host (`layshaft status` lists the hosts)");
-    }
+pub(super) async fn ask(servers: &[Endpoint], function: &FunctionName, payload: &Value) -> anyhow::Result<Answer> {
+    let client = connect_to_workers(servers, function).await?;
     let submission = Submission {
         function: Bytes::from(function.to_string()),
         payload: Bytes::from(payload.to_string()),
         ..Submission::default()
     };
-    let mut job = submit(&client, submission).await?;
+    let mut job = client.submit(submission).await?;
     let answer = async {
         while let Some(update) = job.next().await {
             match update {
@@ -50,6 +50,29 @@ pub(super) async fn ask(server: &Endpoint, function: &FunctionName, payload: &Va
     })?
 }
 
+/// Connects to the first server that can be reached and where the function may be offered.
+async fn connect_to_workers(servers: &[Endpoint], function: &FunctionName) -> anyhow::Result<Client> {
+    let mut is_any_reached = false;
+    let mut last_error = None;
+    for server in servers {
+        let client = match Client::connect(server, config()).await {
+            Ok(client) => client,
+            Err(error) => {
+                last_error = Some(error);
+                continue;
+            }
+        };
+        is_any_reached = true;
+        if is_offered(server, function.as_str()).await != Some(false) {
+            return Ok(client);
+        }
+    }
+    match last_error {
+        Some(error) if !is_any_reached => Err(error).context(NO_SERVER),
+        _ => bail!("nobody serves {function} now; check --host (`layshaft status` lists the hosts)"),
+    }
+}
+
 /// Returns whether somebody offers a function; none if the server does not say.
 pub(super) async fn is_offered(server: &Endpoint, function: &str) -> Option<bool> {
     let second = Duration::from_secs(1);
@@ -60,22 +83,17 @@ pub(super) async fn is_offered(server: &Endpoint, function: &str) -> Option<bool
     (!function.contains(char::is_whitespace)).then(|| functions.iter().any(is_found))
 }
 
-pub(super) async fn connect(server: &Endpoint) -> anyhow::Result<Client> {
-    let client = Client::connect(server, Config::default()).await;
-    client.context("no Gearman server to speak to; start one, or name another with --server")
+/// What to say when no server is there.
+pub(super) const NO_SERVER: &str = "no Gearman server to speak to; start one, or name another with --server";
+
+/// Returns a client of servers that is connected to one of them, and lets them take so long to accept a job.
+pub(super) async fn connect(servers: Vec<Endpoint>, accept: Duration) -> anyhow::Result<(Failover, Client)> {
+    let mut servers = Failover::new(servers, Config { submit_timeout: accept, ..config() });
+    let client = servers.client().await.context(NO_SERVER)?;
+    Ok((servers, client))
 }
 
-/// Submits a job, and wants to hear the text of its exception if it ends with one.
-pub(super) async fn submit(client: &Client, submission: Submission) -> Result<Submitted, Error> {
-    let mut opting = std::pin::pin!(client.option_exceptions());
-    let mut submitting = std::pin::pin!(client.submit(submission));
-    let mut has_opted = false;
-    loop {
-        // The option goes out first; geard never answers it, so nobody waits for that.
-        tokio::select! {
-            biased;
-            _ = &mut opting, if !has_opted => has_opted = true,
-            submitted = &mut submitting => return submitted,
-        }
-    }
+/// The texts of exceptions are asked for, and the server is asked now and then whether it is there.
+fn config() -> Config {
+    Config { exceptions: true, heartbeat: Some(HEARTBEAT), ..Config::default() }
 }

@@ -4,15 +4,18 @@
 //! Commands that ask a daemon use the control channel, those that use jobs speak to the Gearman server like any client.
 
 mod arguments;
+mod cancel;
 mod check_config;
 mod completions;
 mod demo;
 mod describe;
 mod exit;
+mod interrupts;
 mod log;
 mod manage;
 mod mode;
 mod policy;
+mod queue;
 mod run;
 mod server;
 mod simulate;
@@ -55,6 +58,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Server(server) => in_tokio(server.run(log)),
         Command::Simulate(simulate) => in_tokio(simulate.run()),
         Command::Submit(submit) => in_tokio(submit.run()),
+        Command::Queue(queue) => in_tokio(queue.run()),
+        Command::Cancel(cancel) => in_tokio(cancel.run()),
         Command::Stop(stop) => in_tokio(stop.run()),
         Command::Describe(describe) => in_tokio(describe.run()),
         Command::Status(status) => in_tokio(status.run()),

@@ -1,17 +1,24 @@
+mod event;
+mod progress;
+mod screen;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use self::event::Build;
+pub(super) use self::event::Event;
+use self::screen::{REFRESH, Screen};
 use super::arguments::JobServer;
+use super::interrupts::Interrupts;
 use super::{Exit, manage, terminal};
-use crate::domain::BuildResult;
-use crate::gearman::client::{Client, Submission, Update};
-use crate::gearman::{Endpoint, Priority};
+use crate::domain::{Function, FunctionName};
+use crate::gearman::client::{self, Client, Epoch, InDoubt, Submission, Submitted};
+use crate::gearman::{Endpoint, Priority, admin};
 
 /// The longest payload that any server takes from us.
 const LONGEST_PAYLOAD: u64 = 64 << 20;
@@ -19,11 +26,21 @@ const LONGEST_PAYLOAD: u64 = 64 << 20;
 /// How often a background job is asked after.
 const PAUSE: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "Examples:
+  layshaft submit build:lint --param CHANGE=1,2
+  layshaft submit build:lint --background --in 30m
+  layshaft submit build:lint --server gear1,gear2:4731 --cancel-on-interrupt
+
+Ctrl-C ends the waiting only: a build that runs goes on, and what ends it is told. A job that has not started is dropped
+by the server, since nobody waits for it any more.";
+
 /// Submit a job, and wait for its build.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Submit {
     /// The function, such as build:PROJECT or build:PROJECT:LABEL.
-    function: String,
+    #[arg(value_parser = function)]
+    function: FunctionName,
     /// A build parameter; may be given several times.
     #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
@@ -38,10 +55,27 @@ pub(super) struct Submit {
     /// Do not wait: the job goes on without anybody.
     #[arg(long)]
     background: bool,
+    /// Not before this time, such as 2030-01-31T18:00:00Z; always in the background. gearmand 1.1.20 wakes no worker for
+    /// it, and geard does not know such jobs.
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "priority")]
+    at: Option<Epoch>,
+    /// Not before so much time has passed, such as 90s or 2h; otherwise as --at.
+    #[arg(long = "in", value_name = "DURATION", value_parser = time_in, conflicts_with_all = ["at", "priority"])]
+    after: Option<Epoch>,
     /// Wait for the end, which is the default; with --background, ask after the job until it is gone. Its result is
     /// then not known here.
     #[arg(long)]
     wait: bool,
+    /// On Ctrl-C or SIGTERM, stop the build, or cancel the job if no build of it has started.
+    #[arg(long, conflicts_with_all = ["background", "at", "after"])]
+    cancel_on_interrupt: bool,
+    /// If a server does not say whether it has accepted the job, submit it to the next one as well. It may then run
+    /// twice: servers know nothing of each other's jobs.
+    #[arg(long)]
+    retry_in_doubt: bool,
+    /// How long the server may take to accept the job.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "30s")]
+    accept_within: Duration,
     /// Print one JSON object per event.
     #[arg(long)]
     json: bool,
@@ -57,56 +91,86 @@ enum Precedence {
     Low,
 }
 
-/// What is told of a job. Nothing comes after the last four.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub(super) enum Event {
-    Submitted { handle: String, unique: String },
-    Data { data: Value },
-    Warning { data: Value },
-    Progress { numerator: u64, denominator: u64 },
-    Missed { updates: u64 },
-    Complete { result: Option<BuildResult>, data: Value },
-    Fail,
-    Exception { text: String },
-    Gone,
-    ServerLost,
+/// A job that is waited for, and what is known of it.
+struct Watch {
+    client: Client,
+    job: Submitted,
+    screen: Screen,
+    /// Known from when its worker has told of it.
+    build: Option<Build>,
 }
 
 impl Submit {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let payload = self.payload()?;
         let unique = self.unique.clone().unwrap_or_else(random_unique);
-        let server = self.server.endpoint()?;
-        let client = manage::connect(&server).await?;
-        self.warn_if_nobody_offers(&server).await;
+        let endpoints = self.server.endpoints()?;
+        let (mut servers, client) = manage::connect(endpoints.clone(), self.accept_within).await?;
+        self.warn_if_nobody_offers(client.server()).await;
+        let at = self.at.or(self.after);
+        let background = self.background || at.is_some();
         let submission = Submission {
-            function: Bytes::from(self.function.clone()),
+            function: Bytes::from(self.function.to_string()),
             unique: Bytes::from(unique.clone()),
             payload,
             priority: self.priority.into(),
-            background: self.background,
+            background,
+            at,
+            reducer: None,
         };
-        let mut job = manage::submit(&client, submission).await?;
-        let handle = String::from_utf8_lossy(job.handle()).into_owned();
-        self.tell(&Event::Submitted { handle, unique })?;
-        if self.background {
-            return if self.wait { self.wait_until_gone(&client, job.handle()).await } else { Ok(Exit::Ok) };
+        let in_doubt = if self.retry_in_doubt { InDoubt::TryNext } else { InDoubt::GiveUp };
+        let job = servers.submit(submission, in_doubt).await.map_err(|error| self.advise(error))?;
+        let client = servers.client().await?;
+        let is_build = matches!(self.function.function(), Some(Function::Build(_)));
+        let mut screen = Screen::new(self.json, is_build);
+        let (handle, server) = (shown(job.handle()), client.server().to_string());
+        screen.tell(Event::Submitted { handle, unique, server })?;
+        if background && !self.wait {
+            return Ok(Exit::Ok);
         }
+        let interrupts = Interrupts::catch().context("failed to catch signals")?;
+        let watch = Watch { client, job, screen, build: None };
+        if background { watch.until_gone(interrupts).await } else { self.follow(watch, interrupts, &endpoints).await }
+    }
+
+    async fn follow(&self, mut watch: Watch, mut interrupts: Interrupts, servers: &[Endpoint]) -> anyhow::Result<Exit> {
+        let mut refresh = tokio::time::interval(REFRESH);
         let mut missed = 0;
-        while let Some(update) = job.next().await {
-            if job.missed() > missed {
-                self.tell(&Event::Missed { updates: job.missed() - missed })?;
-                missed = job.missed();
+        let mut is_stopping = false;
+        loop {
+            let update = tokio::select! {
+                update = watch.job.next() => update,
+                _ = refresh.tick(), if watch.screen.is_live() => {
+                    watch.screen.refresh();
+                    continue;
+                }
+                () = interrupts.next() => {
+                    if self.cancel_on_interrupt && !is_stopping {
+                        is_stopping = true;
+                        match watch.end(servers).await? {
+                            Some(exit) => return Ok(exit),
+                            None => continue,
+                        }
+                    }
+                    return watch.leave().await;
+                }
+            };
+            if watch.job.missed() > missed {
+                watch.screen.tell(Event::Missed { updates: watch.job.missed() - missed })?;
+                missed = watch.job.missed();
             }
-            let event = Event::from(update);
-            self.tell(&event)?;
-            if let Some(exit) = event.exit() {
+            let event = update.map_or(Event::ServerLost, Event::from);
+            if let Event::Data { data, .. } = &event
+                && let Some(build) = Build::started(data)
+            {
+                watch.build = Some(build);
+            }
+            let exit = event.exit();
+            watch.screen.tell(event)?;
+            if let Some(exit) = exit {
                 return Ok(exit);
             }
         }
-        self.tell(&Event::ServerLost)?;
-        Ok(Exit::ServerUnreachable)
     }
 
     fn payload(&self) -> anyhow::Result<Bytes> {
@@ -120,86 +184,97 @@ impl Submit {
 
     /// A job that nobody offers waits for ever without a word; so here is one.
     async fn warn_if_nobody_offers(&self, server: &Endpoint) {
-        if manage::is_offered(server, &self.function).await == Some(false) {
+        if manage::is_offered(server, self.function.as_str()).await == Some(false) {
             let function = &self.function;
-            terminal::complain(&format!("nobody offers {function} now; the job waits (see `layshaft status --names`)"));
+            terminal::complain(&format!("nobody offers {function} now; the job waits (see `layshaft queue`)"));
         }
     }
 
-    async fn wait_until_gone(&self, client: &Client, handle: &Bytes) -> anyhow::Result<Exit> {
+    fn advise(&self, error: client::Error) -> anyhow::Error {
+        let is_in_doubt = matches!(error, client::Error::Unconfirmed { .. });
+        let error = anyhow::Error::new(error);
+        if is_in_doubt && self.server.has_several() && !self.retry_in_doubt {
+            error.context("not submitted to another server, where it could run a second time (--retry-in-doubt does)")
+        } else {
+            error
+        }
+    }
+}
+
+impl Watch {
+    /// Asks after a job of which the server tells nothing by itself.
+    async fn until_gone(mut self, mut interrupts: Interrupts) -> anyhow::Result<Exit> {
         let mut told = (0, 0);
         loop {
-            let status = client.job_status(handle).await?;
+            let status = self.client.job_status(self.job.handle()).await?;
             if !status.known {
-                self.tell(&Event::Gone)?;
+                self.screen.tell(Event::Gone)?;
                 return Ok(Exit::Ok);
             }
             let progress = (status.numerator, status.denominator);
             if progress != told {
                 told = progress;
-                self.tell(&Event::Progress { numerator: progress.0, denominator: progress.1 })?;
+                let (numerator, denominator) = progress;
+                self.screen.tell(Event::Progress { numerator, denominator, seconds_left: None })?;
             }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    fn tell(&self, event: &Event) -> anyhow::Result<()> {
-        if self.json {
-            terminal::say(serde_json::to_string(event)?)?;
-        } else if let Some(line) = event.line() {
-            terminal::say(line)?;
-        }
-        Ok(())
-    }
-}
-
-impl Event {
-    /// Returns what to exit with, if nothing comes after it.
-    pub(super) fn exit(&self) -> Option<Exit> {
-        match self {
-            Self::Complete { result: None | Some(BuildResult::Success), .. } | Self::Gone => Some(Exit::Ok),
-            Self::Complete { .. } => Some(Exit::BuildNotSuccessful),
-            Self::Fail | Self::Exception { .. } => Some(Exit::JobFailed),
-            Self::ServerLost => Some(Exit::ServerUnreachable),
-            _ => None,
-        }
-    }
-
-    /// Returns the line for people; none if it tells them nothing.
-    pub(super) fn line(&self) -> Option<String> {
-        Some(match self {
-            Self::Submitted { handle, unique } => format!("submitted {handle} (unique {unique})"),
-            Self::Data { data } => started(data).unwrap_or_else(|| format!("data {}", plain(data))),
-            Self::Warning { data } => format!("warning {}", plain(data)),
-            Self::Progress { numerator, denominator } => progress(*numerator, *denominator)?,
-            Self::Missed { updates } => format!("{updates} updates were not read in time"),
-            Self::Complete { result: Some(result), data } => match data["url"].as_str() {
-                Some(url) => format!("{result} ({url})"),
-                None => result.to_string(),
-            },
-            Self::Complete { result: None, data } => plain(data),
-            Self::Fail => "the job failed; the server gives no reason".to_owned(),
-            Self::Exception { text } => format!("the job ended with an exception: {text}"),
-            Self::Gone => "the job is gone from the server: it has ended, or the server was restarted".to_owned(),
-            Self::ServerLost => "lost the Gearman server; the build, if there is one, goes on".to_owned(),
-        })
-    }
-}
-
-impl From<Update> for Event {
-    fn from(update: Update) -> Self {
-        match update {
-            Update::Data(data) => Self::Data { data: value(&data) },
-            Update::Warning(data) => Self::Warning { data: value(&data) },
-            Update::Status { numerator, denominator } => Self::Progress { numerator, denominator },
-            Update::Complete(data) => {
-                let data = value(&data);
-                Self::Complete { result: data["result"].as_str().and_then(BuildResult::from_word), data }
+            self.screen.refresh();
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = interrupts.next() => {
+                    let handle = shown(self.job.handle());
+                    let to_end_it = Some(self.cancel_command());
+                    self.screen.tell(Event::Interrupted { handle, is_running: true, to_end_it })?;
+                    return Ok(Exit::Interrupted);
+                }
             }
-            Update::Fail => Self::Fail,
-            Update::Exception(text) => Self::Exception { text: String::from_utf8_lossy(&text).into_owned() },
-            Update::ServerLost => Self::ServerLost,
         }
+    }
+
+    /// Ends the waiting, and says what goes on.
+    async fn leave(mut self) -> anyhow::Result<Exit> {
+        let handle = shown(self.job.handle());
+        // A server that does not say may let it run.
+        let is_running = self.client.job_status(self.job.handle()).await.map_or(true, |status| status.running);
+        let to_end_it = is_running.then(|| self.stop_command().unwrap_or_else(|| self.cancel_command()));
+        self.screen.tell(Event::Interrupted { handle, is_running, to_end_it })?;
+        Ok(Exit::Interrupted)
+    }
+
+    /// Ends what was submitted. Returns none if the end of it is still to be waited for.
+    async fn end(&mut self, servers: &[Endpoint]) -> anyhow::Result<Option<Exit>> {
+        if let Some(Build { name, number, manager: Some(host), .. }) = &self.build {
+            self.screen.clear();
+            terminal::complain(&format!("stopping {name} #{number}"));
+            let payload = json!({ "name": name, "number": number });
+            let stopped = manage::ask(servers, &FunctionName::stop(host)?, &payload).await;
+            if let Err(error) = stopped {
+                terminal::complain(&format!("failed to stop {name} #{number}: {error:#}"));
+            }
+            return Ok(None);
+        }
+        match self.client.cancel(self.job.handle()).await {
+            Ok(()) => {
+                self.screen.tell(Event::Cancelled { handle: shown(self.job.handle()) })?;
+                Ok(Some(Exit::Interrupted))
+            }
+            // It has ended, and its last word is on its way; or this is geard, where what runs cannot be cancelled.
+            Err(error @ admin::Error::Refused { .. }) => {
+                self.screen.clear();
+                terminal::complain(&format!("failed to cancel the job: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn stop_command(&self) -> Option<String> {
+        let Build { name, number, manager, .. } = self.build.as_ref()?;
+        let (name, host) = (quoted(name), quoted(manager.as_ref()?));
+        Some(format!("layshaft stop {name} {number} --host {host} --server {}", self.client.server()))
+    }
+
+    fn cancel_command(&self) -> String {
+        format!("layshaft cancel {} --server {}", quoted(&shown(self.job.handle())), self.client.server())
     }
 }
 
@@ -213,29 +288,36 @@ impl From<Precedence> for Priority {
     }
 }
 
-/// Reads data as JSON if it is, else as text.
-fn value(data: &Bytes) -> Value {
-    serde_json::from_slice(data).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(data)))
+fn shown(handle: &Bytes) -> String {
+    String::from_utf8_lossy(handle).into_owned()
 }
 
-fn plain(data: &Value) -> String {
-    data.as_str().map_or_else(|| data.to_string(), str::to_owned)
+/// Returns a word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Returns the line for what a worker sends when a build has started.
-fn started(data: &Value) -> Option<String> {
-    let (name, number) = (data["name"].as_str()?, data["number"].as_u64()?);
-    let at = data["manager"].as_str().map(|manager| format!(" of {manager}")).unwrap_or_default();
-    let worker = data["worker"].as_str().map(|worker| format!(" through {worker}")).unwrap_or_default();
-    let url = data["url"].as_str().map(|url| format!(" ({url})")).unwrap_or_default();
-    Some(format!("started {name} #{number}{at}{worker}{url}"))
+fn function(text: &str) -> Result<FunctionName, String> {
+    if text.trim() != text {
+        return Err("it begins or ends with white space".to_owned());
+    }
+    FunctionName::new(text).map_err(|error| error.to_string())
 }
 
-/// Returns how far a build is, if that is known. Both are milliseconds; a denominator that is none was -1 once.
-fn progress(numerator: u64, denominator: u64) -> Option<String> {
-    let is_estimate = (1..u64::from(u32::MAX)).contains(&denominator);
-    let seconds = |milliseconds: u64| milliseconds.div_ceil(1000);
-    is_estimate.then(|| format!("running for {} s of about {} s", seconds(numerator), seconds(denominator)))
+fn time(text: &str) -> Result<Epoch, String> {
+    match humantime::parse_rfc3339_weak(text) {
+        Ok(time) => Ok(Epoch::from(time)),
+        Err(_) => Err("write it in UTC, as 2030-01-31T18:00:00Z".to_owned()),
+    }
+}
+
+fn time_in(text: &str) -> Result<Epoch, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    Epoch::after(SystemTime::now(), wait).ok_or_else(|| "that is too long".to_owned())
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::submit::Event;
 use super::*;
 use crate::domain::BuildResult;
+use crate::gearman::admin;
 use crate::gearman::client::{self, Update};
 use crate::gearman::dial::DialError;
 use crate::runtime::status::Status;
@@ -29,6 +30,12 @@ fn what_is_documented_can_be_written() {
         "submit build:lint",
         "submit build:lint:linux --param A=1 --param B= --unique u --priority high --wait --server gearman:4730 --json",
         "submit build:lint --payload-file - --background --wait",
+        "submit build:lint --at 2030-01-31T18:00:00Z --wait",
+        "submit build:lint --in 90s --accept-within 5s",
+        "submit build:lint --server a --server b:1,[::1]:2,::1 --retry-in-doubt --cancel-on-interrupt",
+        "cancel H:gear1:42 --server a,b --json",
+        "queue",
+        "queue build:lint build:test --jobs --json --server a",
         "stop lint 7 --host ci1",
         "describe lint 7 text --host ci1",
         "status --names --json",
@@ -63,6 +70,16 @@ fn what_makes_no_sense_is_a_usage_error() {
         "submit build:lint --param =1",
         "submit build:lint --param A=1 --payload-file x",
         "submit build:lint --priority urgent",
+        "submit build:lint --at tomorrow",
+        "submit build:lint --in soon",
+        "submit build:lint --in 99999999999999y",
+        "submit build:lint --in 5s --at 2030-01-31T18:00:00Z",
+        "submit build:lint --in 5s --priority high",
+        "submit build:lint --background --cancel-on-interrupt",
+        "submit build:lint --server a:b:c",
+        "submit build:lint --server a,,b",
+        "queue --server a:70000",
+        "cancel",
         "stop lint 7",
         "stop lint seven --host ci1",
         "describe lint 7 --host ci1",
@@ -77,18 +94,80 @@ fn what_makes_no_sense_is_a_usage_error() {
 }
 
 #[test]
+fn words_that_cannot_be_what_they_stand_for_are_usage_errors() {
+    let usage = i32::from(Exit::Usage.code());
+    for words in [
+        ["submit", ""],
+        ["submit", " "],
+        ["submit", "\n"],
+        ["submit", " build:lint"],
+        ["submit", "build:lint\t"],
+        ["submit", "build:\u{0}"],
+        ["submit", &"f".repeat(512)],
+        ["cancel", ""],
+        ["cancel", "H:x:1\nstatus"],
+        ["cancel", "two words"],
+    ] {
+        let error = Arguments::try_parse_from(["layshaft"].iter().chain(&words)).unwrap_err();
+        assert_eq!(error.exit_code(), usage, "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn addresses_of_servers_are_checked_before_anything_is_sent() {
+    for good in ["gear", "gear.example.org:4730", "127.0.0.1", "::1", "[::1]", "[fe80::1]:4730", " gear:1 ", "gear_1"] {
+        assert_eq!(arguments::address(good).as_deref(), Ok(good.trim()));
+    }
+    for bad in [
+        "",
+        " ",
+        ":",
+        ":1",
+        "gear:",
+        "gear:0",
+        "gear:65536",
+        "gear:x",
+        "gear:1:2",
+        "[::1",
+        "[::1]x",
+        "[gear]:1",
+        "[::1]:",
+        "http://gear",
+        "gear:1/x",
+        "two words",
+        "user@gear",
+        "gear\n",
+    ]
+    .iter()
+    .filter(|bad| bad.trim() == **bad)
+    {
+        assert!(arguments::address(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn every_command_for_a_gearman_server_has_an_example() {
+    for name in ["submit", "queue", "cancel", "stop", "describe"] {
+        let mut command = Arguments::command();
+        let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+        assert!(help.contains(&format!("layshaft {name}")) && help.contains("Example"), "{help}");
+    }
+}
+
+#[test]
 fn help_lists_the_exit_codes() {
     expect![[r#"
         Exit codes:
-           0  done; of a build: SUCCESS
-           1  failed
-           2  the command line is not understood
-           3  the build ended with another result than SUCCESS
-           4  no daemon answers on its control socket
-           5  the Gearman server cannot be reached, or was lost
-           6  the job ended without a result: it failed or was rejected
-          77  the daemon does not let this user change anything
-          78  the configuration is not valid or cannot be read"#]]
+            0  done; of a build: SUCCESS
+            1  failed
+            2  the command line is not understood
+            3  the build ended with another result than SUCCESS
+            4  no daemon answers on its control socket
+            5  the Gearman server cannot be reached, or was lost
+            6  the job ended without a result: it failed or was rejected
+           77  the daemon does not let this user change anything
+           78  the configuration is not valid or cannot be read
+          130  interrupted while it waited; what was submitted may go on"#]]
     .assert_eq(&Exit::help());
     assert!(Arguments::command().render_long_help().to_string().contains(&Exit::help()));
 }
@@ -102,6 +181,9 @@ fn an_error_has_its_exit_code_however_deep_it_lies() {
             cause: std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
         })
     };
+    let limit = std::time::Duration::from_secs(1);
+    let unconfirmed = client::Error::Unconfirmed { request: "SUBMIT_JOB", doubt: client::Doubt::Silent { limit } };
+    let silent = |command: &str| admin::Error::NoAnswer { command: command.to_owned(), limit };
     for (error, exit) in [
         (anyhow::Error::new(config::Error::Invalid(Vec::new())), Exit::BadConfiguration),
         (anyhow::Error::new(unreachable()), Exit::DaemonUnreachable),
@@ -109,6 +191,11 @@ fn an_error_has_its_exit_code_however_deep_it_lies() {
         (anyhow::Error::new(web::ClientError::Refused("no".to_owned())), Exit::Failed),
         (anyhow::Error::new(refused()).context("no server").context("above"), Exit::ServerUnreachable),
         (anyhow::Error::new(client::Error::Lost), Exit::ServerUnreachable),
+        (anyhow::Error::new(unconfirmed).context("not submitted to another server"), Exit::ServerUnreachable),
+        (anyhow::Error::new(client::Error::NoServer(Vec::new())), Exit::ServerUnreachable),
+        (anyhow::Error::new(silent("status")), Exit::ServerUnreachable),
+        // A server that is there and does not know the command.
+        (anyhow::Error::new(silent("show jobs")), Exit::Failed),
         (anyhow::anyhow!("something else"), Exit::Failed),
     ] {
         assert_eq!(Exit::of(&error), exit, "{error:#}");
@@ -143,8 +230,6 @@ fn events_read_well_for_people_and_for_scripts() {
     let end = json!({ "name": "lint", "number": 7, "result": "FAILURE", "url": "https://ci1/job/lint/7/" });
     let updates = [
         Update::Data(start.to_string().into()),
-        Update::Status { numerator: 1200, denominator: 60_000 },
-        Update::Status { numerator: 1200, denominator: u64::MAX },
         Update::Warning(b"\xff careful".as_slice().into()),
         Update::Complete(end.to_string().into()),
         Update::Complete("plain".into()),
@@ -159,15 +244,11 @@ fn events_read_well_for_people_and_for_scripts() {
     expect![[r#"
         started lint #7 of ci1 through n1_exec-0 (https://ci1/job/lint/7/)
           {"event":"data","data":{"name":"lint","number":7,"manager":"ci1","worker":"n1_exec-0","url":"https://ci1/job/lint/7/"}}
-        running for 2 s of about 60 s
-          {"event":"progress","numerator":1200,"denominator":60000}
-
-          {"event":"progress","numerator":1200,"denominator":18446744073709551615}
         warning � careful
           {"event":"warning","data":"� careful"}
         FAILURE (https://ci1/job/lint/7/)
           {"event":"complete","result":"FAILURE","data":{"name":"lint","number":7,"result":"FAILURE","url":"https://ci1/job/lint/7/"}}
-        plain
+
           {"event":"complete","result":null,"data":"plain"}
         the job ended with an exception: parameter FOO is not allowed
           {"event":"exception","text":"parameter FOO is not allowed"}

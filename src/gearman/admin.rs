@@ -56,6 +56,17 @@ pub enum Error {
     InvalidFunction(String),
 }
 
+impl Error {
+    /// Says whether the server is gone, or mute where every server has an answer.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Lost { .. } => true,
+            Self::NoAnswer { command, .. } => is_known_to_all(command),
+            _ => false,
+        }
+    }
+}
+
 /// Which family of servers this is, by what it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerKind {
@@ -329,8 +340,12 @@ fn end_of_list(text: &[u8]) -> Option<usize> {
 
 /// Says what a silence most likely means.
 fn hint(command: &str) -> &'static str {
-    let is_known_to_geard = ["status", "workers"].contains(&command) || command.starts_with("cancel job ");
-    if is_known_to_geard { "" } else { " (geard does not know this command, and never answers)" }
+    if is_known_to_all(command) { "" } else { " (geard does not know this command, and never answers)" }
+}
+
+/// Says whether even geard answers.
+fn is_known_to_all(command: &str) -> bool {
+    ["status", "workers"].contains(&command) || command.starts_with("cancel job ")
 }
 
 /// Returns a name that is one word in a line of text.

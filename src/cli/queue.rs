@@ -18,7 +18,8 @@ const NOTES: &str = "Examples:
   layshaft queue
   layshaft queue build:lint --jobs --server gear1 --server gear2
 
-geard tells neither priorities, nor jobs, nor its version; they are shown as `?`, and as null in JSON.";
+geard tells neither priorities, nor jobs, nor its version; they are shown as `?`, and as null in JSON. gearmand
+counts a cancelled job as waiting until a worker looks at the queue.";
 
 /// Show what waits and runs on Gearman servers, and who is there to do it.
 #[derive(Debug, clap::Args)]
@@ -209,4 +210,52 @@ pub(super) fn render(picture: &Picture) -> String {
 fn add(text: &mut String, table: &Table, nothing: &str) {
     // Writing to a String cannot fail.
     let _infallible = if table.is_empty() { writeln!(text, "{nothing}") } else { writeln!(text, "{table}") };
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn both_lists_of_a_server_make_one_though_it_changed_between_them() {
+        let status = |function: &str, queued, running| {
+            let function = function.to_owned();
+            FunctionStatus { function, queued, running, workers: 2 }
+        };
+        let priority = |function: &str, high| PriorityStatus {
+            function: function.to_owned(),
+            high,
+            normal: 0,
+            low: 3,
+            workers: 2,
+        };
+        let lists = || vec![status("g", 5, 1), status("f", 0, 1), status("new", 1, 0)];
+        let shown = |priorities| {
+            let (server, functions) = ("gear:1".to_owned(), rows(lists(), priorities));
+            let picture = Picture { server, version: None, functions, jobs: Some(Jobs(None)), error: None };
+            render(&picture).lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>()
+        };
+        expect![[r#"
+            gearman gear:1 (does not tell its version)
+             FUNCTION  WAITING  HIGH  NORMAL  LOW  RUNNING  WORKERS
+             f         0        0     0       0    1        2
+             g         4        1     0       3    1        2
+             new       1        0     0       0    0        2
+
+            this server does not list jobs
+        "#]]
+        .assert_eq(&shown(Some(vec![priority("g", 1), priority("gone", 9)])));
+        expect![[r#"
+            gearman gear:1 (does not tell its version)
+             FUNCTION  WAITING  HIGH  NORMAL  LOW  RUNNING  WORKERS
+             f         0        ?     ?       ?    1        2
+             g         4        ?     ?       ?    1        2
+             new       1        ?     ?       ?    0        2
+
+            this server does not list jobs
+        "#]]
+        .assert_eq(&shown(None));
+    }
 }

@@ -123,12 +123,13 @@ impl Submit {
         let client = servers.client().await?;
         let is_build = matches!(self.function.function(), Some(Function::Build(_)));
         let mut screen = Screen::new(self.json, is_build);
+        // Before anybody hears of the job: an interrupt that follows is one of the waiting.
+        let interrupts = Interrupts::catch().context("failed to catch signals")?;
         let (handle, server) = (shown(job.handle()), client.server().to_string());
         screen.tell(Event::Submitted { handle, unique, server })?;
         if background && !self.wait {
             return Ok(Exit::Ok);
         }
-        let interrupts = Interrupts::catch().context("failed to catch signals")?;
         let watch = Watch { client, job, screen, build: None };
         if background { watch.until_gone(interrupts).await } else { self.follow(watch, interrupts, &endpoints).await }
     }

@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod builds;
+mod clients;
+mod commands;
 mod daemon;
 mod floor_plan;
 mod management;

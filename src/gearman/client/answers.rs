@@ -139,8 +139,10 @@ impl Owed {
         let found = self.questions.iter().position(is_for).or_else(|| self.questions.iter().position(by_order))?;
         let expected = self.remove(found);
         // What was passed over and interests nobody any more would only take up room.
-        let mut passed_over = 0..found;
-        self.questions.retain(|question| passed_over.next().is_none() || !question.expected.is_given_up());
+        if found > 0 {
+            let mut passed_over = 0..found;
+            self.questions.retain(|question| passed_over.next().is_none() || !question.expected.is_given_up());
+        }
         expected
     }
 

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     /// Wakes one sleeper per job instead of all.
     GearmandWakingOne,
     Geard,
+    /// The embedded one, as a program.
+    Layshaft,
 }
 
 /// A server; it is killed when this is dropped.
@@ -52,7 +54,7 @@ impl GearmanServer {
         let address = format!("127.0.0.1:{port}");
         let (process, terminator) = match kind {
             Kind::Geard => (spawn_geard_with_tls(port, pki, &log), None),
-            Kind::Gearmand | Kind::GearmandWakingOne => {
+            Kind::Gearmand | Kind::GearmandWakingOne | Kind::Layshaft => {
                 let inner = free_port();
                 (spawn(kind, inner, &log), Some(spawn_stunnel(port, inner, pki, &log)))
             }
@@ -238,6 +240,11 @@ fn spawn(kind: Kind, port: u16, log: &NamedTempFile) -> Child {
             if kind == Kind::GearmandWakingOne {
                 command.args(["-w", "1"]);
             }
+            command
+        }
+        Kind::Layshaft => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_layshaft"));
+            command.args(["server", "--port", &port]);
             command
         }
         Kind::Geard => {

@@ -4,6 +4,7 @@ mod gearman;
 #[path = "../../../src/policy/guest.rs"]
 #[allow(dead_code, reason = "the rest is for the tests of the policy room")]
 pub(crate) mod guest;
+mod hand;
 pub(crate) mod log;
 mod pki;
 mod proxy;
@@ -14,6 +15,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use gearman::{GearmanServer, Kind, completion, exception, free_port, spawn_geard_with_access_list};
+pub(crate) use hand::Hand;
 pub(crate) use pki::{CLIENT, Pki};
 pub(crate) use proxy::Proxy;
 pub(crate) use recorder::Recorder;
@@ -70,3 +72,33 @@ macro_rules! on_both_servers {
     };
 }
 pub(crate) use on_both_servers;
+
+/// Makes a test for each Gearman server that there is, the embedded one too.
+macro_rules! on_every_server {
+    ($($(#[$attribute:meta])* async fn $name:ident($server:ident) $body:block)*) => {
+        $(
+            $(#[$attribute])*
+            mod $name {
+                use super::*;
+
+                async fn check($server: $crate::support::GearmanServer) $body
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn gearmand() {
+                    check($crate::support::GearmanServer::start($crate::support::Kind::Gearmand).await).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn geard() {
+                    check($crate::support::GearmanServer::start($crate::support::Kind::Geard).await).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn layshaft() {
+                    check($crate::support::GearmanServer::start($crate::support::Kind::Layshaft).await).await;
+                }
+            }
+        )*
+    };
+}
+pub(crate) use on_every_server;

@@ -6,7 +6,7 @@ use layshaft::gearman::Priority;
 use layshaft::gearman::admin::{self, Admin, QueueLimit};
 use layshaft::gearman::client::{Client, Config, Epoch, Error, JobStatus, Submission, Update};
 
-use crate::support::{GearmanServer, Hand, Kind, on_every_server, within};
+use crate::support::{GearmanServer, Hand, Kind, on_both_servers, on_every_server, within};
 
 /// Silence is what some tests wait for; servers that answer do it at once.
 const BRIEF: Duration = Duration::from_secs(2);
@@ -143,7 +143,9 @@ on_every_server! {
         // gearmand keeps what is cancelled until a worker looks at the queue.
         assert_eq!(again.is_ok(), server.kind == Kind::Gearmand, "{again:?}");
     }
+}
 
+on_both_servers! {
     async fn a_job_for_later_waits_where_there_are_such_jobs(server) {
         let client = client(&server).await;
         let at = Epoch::after(SystemTime::now(), Duration::from_secs(3600));

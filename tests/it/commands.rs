@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::support::{GearmanServer, Hand, Kind, eventually, free_port, on_every_server, within};
+use crate::support::{GearmanServer, Hand, Kind, eventually, free_port, on_both_servers, on_every_server, within};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_layshaft"));
@@ -222,18 +222,6 @@ on_every_server! {
         assert_eq!(told["reason"].as_str().is_some_and(|reason| reason.contains("only what waits")), !is_possible);
     }
 
-    async fn a_job_for_later_is_left_with_the_server(server) {
-        let arguments = ["submit", "f", "--in", "1h", "--accept-within", "1s", "--server", &server.address];
-        let output = run(&arguments).await;
-        if server.kind == Kind::Geard {
-            let (_, err) = expect_exit(&output, 5);
-            assert!(err.contains("geard never does") && err.contains("may have been accepted"), "{err}");
-        } else {
-            expect_exit(&output, 0);
-            assert_eq!(server.waiting_jobs_of("f").await, 1);
-        }
-    }
-
     async fn a_server_that_cannot_be_reached_is_passed_over(server) {
         let nobody = format!("127.0.0.1:{}", free_port());
         let both = format!("{nobody},{}", server.address);
@@ -247,6 +235,20 @@ on_every_server! {
         assert!(err.contains(&nobody), "{err}");
         let (_, err) = expect_exit(&run(&["stop", "lint", "7", "--host", "ci", "--server", &both]).await, 1);
         assert!(err.contains("nobody serves stop:ci"), "{err}");
+    }
+}
+
+on_both_servers! {
+    async fn a_job_for_later_is_left_with_the_server(server) {
+        let arguments = ["submit", "f", "--in", "1h", "--accept-within", "1s", "--server", &server.address];
+        let output = run(&arguments).await;
+        if server.kind == Kind::Geard {
+            let (_, err) = expect_exit(&output, 5);
+            assert!(err.contains("geard never does") && err.contains("may have been accepted"), "{err}");
+        } else {
+            expect_exit(&output, 0);
+            assert_eq!(server.waiting_jobs_of("f").await, 1);
+        }
     }
 }
 

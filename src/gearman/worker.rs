@@ -19,7 +19,7 @@ use super::codec;
 use super::connection::{Connection, ConnectionError};
 use super::dial::KeepAlive;
 use super::endpoint::Endpoint;
-use super::pace::Pace;
+use super::pace::{Backlog, Pace};
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
 use super::session::{self, Session};
@@ -335,7 +335,9 @@ impl fmt::Debug for Link {
 }
 
 async fn connect(config: Config) -> Result<Connection, ConnectionError> {
-    let place = config.pace.enter().await;
+    // Who answers no echo is taken for geard.
+    let backlog = if config.heartbeat.is_some() { Backlog::Usual } else { Backlog::Shortest };
+    let place = config.pace.enter(backlog).await;
     let connection =
         Connection::open(&config.server, config.connect_timeout, config.keep_alive, config.max_payload).await?;
     place.connected();

@@ -17,6 +17,7 @@ mod server;
 mod server_grab;
 mod server_memory;
 mod server_speed;
+mod table;
 mod wire;
 mod worker;
 
@@ -45,7 +46,7 @@ fn main() -> anyhow::Result<()> {
         worker::measure(&peers)?;
     }
     if is_wanted(&["registration"]) {
-        registration::measure(&peers)?;
+        registration::measure(&peers, wanted.iter().any(|wanted| wanted == "all"))?;
     }
     if is_wanted(&["server", "speed"]) {
         server_speed::measure(&peers)?;

@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 
 use super::process::Process;
 use super::programs;
-use super::say;
 use super::role::Role;
+use super::say;
 use super::server::Server;
 
 /// Whose workers they are.
@@ -40,13 +40,8 @@ enum Program {
 impl Peer {
     /// Finds or builds all that can be had, ours first; says of each other one why it is left out.
     pub(crate) fn all() -> Vec<Self> {
-        let ours = Self {
-            name: "layshaft",
-            pace: Pace::Compiled,
-            registers: true,
-            program: Program::Layshaft,
-            preload: None,
-        };
+        let ours =
+            Self { name: "layshaft", pace: Pace::Compiled, registers: true, program: Program::Layshaft, preload: None };
         let shim = programs::nodelay_library();
         let mut peers = vec![ours];
         let mut add = |name, stalls: Option<&'static str>, pace, registers, program: anyhow::Result<Program>| {
@@ -120,4 +115,3 @@ impl Peer {
         Process::spawn(command.stderr(Stdio::null()))
     }
 }
-

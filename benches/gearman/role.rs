@@ -39,9 +39,8 @@ impl Role {
         }
         let arguments: Vec<String> = arguments.collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let kind = |name: &str| {
-            ServerKind::ALL.into_iter().find(|kind| kind.name() == name).context("unknown kind of server")
-        };
+        let kind =
+            |name: &str| ServerKind::ALL.into_iter().find(|kind| kind.name() == name).context("unknown kind of server");
         Ok(Some(match arguments[..] {
             ["work", server, name, function] => {
                 Self::Work { server: server.parse()?, kind: kind(name)?, function: function.to_owned() }

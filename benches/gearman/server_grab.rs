@@ -1,12 +1,15 @@
 //! What a grab costs as functions become many.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::bare_worker::BareWorker;
 use super::client::Client;
 use super::registration::await_registration;
 use super::server::{Server, ServerKind};
-use super::support::{Samples, Table};
+use super::support::Samples;
+use super::table::Table;
 use super::wire::Wire;
 use super::{PAYLOAD, say};
 
@@ -16,6 +19,8 @@ const FUNCTIONS: [usize; 3] = [1, 1_000, 100_000];
 const GEARD_HAS_AT_MOST: usize = 1_000;
 
 const GRABS: usize = 1_000;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn measure() -> anyhow::Result<()> {
     say(&format!("A grab that finds nothing, median of {GRABS} round trips in microseconds."));
@@ -57,7 +62,7 @@ fn offering_all(kind: ServerKind, functions: usize) -> anyhow::Result<Samples> {
 fn grab(server: &Server, offered: &[String]) -> anyhow::Result<Samples> {
     let mut wire = Wire::connect(server.address)?;
     let mut worker = BareWorker::connect(server.address, offered)?;
-    await_registration(&mut wire, Instant::now(), 1, offered.len())?;
+    await_registration(&mut wire, 1, offered.len(), PATIENCE)?;
     let mut samples = Samples::default();
     for _ in 0..GRABS {
         let asked = Instant::now();

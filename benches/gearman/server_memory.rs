@@ -1,17 +1,22 @@
 //! What a server keeps in memory: for each job that waits, for each function of each worker.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::bare_worker::BareWorker;
 use super::client::Client;
 use super::registration::await_registration;
 use super::server::ServerKind;
-use super::support::Table;
+use super::table::Table;
 use super::wire::Wire;
 use super::{PAYLOAD, say};
 
 const CONNECTIONS: usize = 200;
 const FUNCTIONS: usize = 1_000;
+
+/// geard takes 10,000 registrations in a second at best.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 pub(crate) fn measure() -> anyhow::Result<()> {
     say("Memory of servers: what is added to that of an idle one, divided by what was added to it.");
@@ -60,7 +65,7 @@ fn per_registration(kind: ServerKind) -> anyhow::Result<(f64, f64)> {
     let started = Instant::now();
     let connect = |_| BareWorker::connect(server.address, &functions);
     let workers = (0..CONNECTIONS).map(connect).collect::<anyhow::Result<Vec<_>>>()?;
-    await_registration(&mut wire, started, CONNECTIONS, FUNCTIONS)?;
+    await_registration(&mut wire, CONNECTIONS, FUNCTIONS, PATIENCE)?;
     let seconds = started.elapsed().as_secs_f64();
     let bytes = (server.memory()? - before) as f64 / (CONNECTIONS * FUNCTIONS) as f64;
     drop(workers);

@@ -8,7 +8,8 @@ use super::bare_worker::BareWorker;
 use super::client::Client;
 use super::peer::Peer;
 use super::server::{Server, ServerKind};
-use super::support::{Spread, Table};
+use super::support::Spread;
+use super::table::Table;
 use super::worker::{self, Turn};
 use super::{PAYLOAD, say};
 

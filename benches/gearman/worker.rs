@@ -10,7 +10,8 @@ use super::client::Client;
 use super::peer::{Pace, Peer};
 use super::process::Process;
 use super::server::{Server, ServerKind};
-use super::support::{Samples, Spread, Table};
+use super::support::{Samples, Spread};
+use super::table::Table;
 use super::{PAYLOAD, say};
 
 const FUNCTION: &str = "bench";
@@ -106,11 +107,7 @@ impl Course {
 }
 
 /// Has a worker do single jobs, and then those that wait for it.
-pub(crate) fn turn(
-    server: &Server,
-    jobs: usize,
-    start: impl Fn() -> anyhow::Result<Process>,
-) -> anyhow::Result<Turn> {
+pub(crate) fn turn(server: &Server, jobs: usize, start: impl Fn() -> anyhow::Result<Process>) -> anyhow::Result<Turn> {
     let latency = {
         let _worker = start()?;
         latency(server)?

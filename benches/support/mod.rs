@@ -1,10 +1,8 @@
 //! What the benchmarks share: when they run, and how figures are summed up.
 
 mod samples;
-mod table;
 
 pub(crate) use samples::{Samples, Spread};
-pub(crate) use table::Table;
 
 /// Whether figures are wanted: only `cargo bench` says so, while `cargo test --all-targets` runs benchmarks to see that
 /// they run.

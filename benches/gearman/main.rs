@@ -41,18 +41,20 @@ fn main() -> anyhow::Result<()> {
     let is_wanted = |names: &[&str]| {
         wanted.is_empty() || wanted.iter().any(|wanted| wanted == "all" || names.contains(&wanted.as_str()))
     };
+    // geard takes a minute for some of them.
+    let with_geard = wanted.iter().any(|wanted| wanted == "all");
     let peers = Peer::all();
     if is_wanted(&["worker"]) {
         worker::measure(&peers)?;
     }
     if is_wanted(&["registration"]) {
-        registration::measure(&peers, wanted.iter().any(|wanted| wanted == "all"))?;
+        registration::measure(&peers, with_geard)?;
     }
     if is_wanted(&["server", "speed"]) {
         server_speed::measure(&peers)?;
     }
     if is_wanted(&["server", "memory"]) {
-        server_memory::measure()?;
+        server_memory::measure(with_geard)?;
     }
     if is_wanted(&["server", "grab"]) {
         server_grab::measure()?;

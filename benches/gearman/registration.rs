@@ -19,7 +19,7 @@ const FUNCTIONS: usize = 1_000;
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Who has not come this far has lost a connection: the kernel drops those that overflow the server's backlog.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -31,13 +31,13 @@ struct Registered {
 }
 
 /// Measures all on gearmand and on our server, and on geard, which is slow, if that is wanted too.
-pub(crate) fn measure(peers: &[Peer], on_geard: bool) -> anyhow::Result<()> {
+pub(crate) fn measure(peers: &[Peer], with_geard: bool) -> anyhow::Result<()> {
     say(&format!(
         "{FUNCTIONS} functions on each of {WORKERS} connections of one process, from its start until status lists all."
     ));
     let peers: Vec<&Peer> = peers.iter().filter(|peer| peer.registers && !peer.is_cured()).collect();
-    for (kind, rounds) in [(ServerKind::Gearmand, 5), (ServerKind::Layshaft, 3), (ServerKind::Geard, 1)] {
-        if kind == ServerKind::Geard && !on_geard {
+    for (kind, rounds) in [(ServerKind::Gearmand, 4), (ServerKind::Layshaft, 2), (ServerKind::Geard, 1)] {
+        if kind == ServerKind::Geard && !with_geard {
             continue;
         }
         if let Some(install) = kind.missing() {

@@ -18,7 +18,7 @@ const FUNCTIONS: usize = 1_000;
 /// geard takes 10,000 registrations in a second at best.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-pub(crate) fn measure() -> anyhow::Result<()> {
+pub(crate) fn measure(with_geard: bool) -> anyhow::Result<()> {
     say("Memory of servers: what is added to that of an idle one, divided by what was added to it.");
     let mut table = Table::new([
         "server",
@@ -29,6 +29,9 @@ pub(crate) fn measure() -> anyhow::Result<()> {
         "registered in s",
     ]);
     for kind in ServerKind::ALL.into_iter().filter(|kind| kind.missing().is_none()) {
+        if kind == ServerKind::Geard && !with_geard {
+            continue;
+        }
         let idle = kind.start()?.memory()?;
         // It takes 5,000 submissions in a second.
         let million = (kind != ServerKind::Geard).then(|| per_job(kind, 1_000_000)).transpose()?;

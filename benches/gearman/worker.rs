@@ -20,7 +20,7 @@ const FUNCTION: &str = "bench";
 const WARM_UP: usize = 20;
 
 /// The longest that the latency jobs of one turn may take: where something stalls, each takes 40 ms.
-const LATENCY_PATIENCE: Duration = Duration::from_millis(800);
+const LATENCY_PATIENCE: Duration = Duration::from_millis(500);
 
 const LATENCY_JOBS: usize = 2_000;
 
@@ -75,20 +75,34 @@ impl Course {
             }
         }
         say(&format!("{}, {} rounds (1 for who stalls)", self.server.name(), self.rounds));
-        let titles =
-            ["worker", "jobs/s", "ours to it", "latency p50", "latency p99", "worker CPU/job", "server CPU/job"];
-        let mut table = Table::new(titles);
+        let mut table = Table::new([
+            "worker",
+            "jobs/s",
+            "latency p50",
+            "latency p99",
+            "worker CPU/job",
+            "server CPU/job",
+            "ours to it: jobs/s",
+            "p50",
+            "p99",
+            "CPU",
+        ]);
         for (peer, theirs) in peers.iter().zip(&turns) {
             let over = |figure: fn(&Turn) -> f64| Spread::new(theirs.iter().map(figure)).to_string();
-            let ratios = turns[0].iter().zip(theirs).map(|(ours, its)| ours.jobs_per_second / its.jobs_per_second);
+            let ratio = |figure: fn(&Turn) -> f64| {
+                Spread::new(turns[0].iter().zip(theirs).map(|(ours, its)| figure(ours) / figure(its))).to_string()
+            };
             table.row([
                 peer.name.to_owned(),
                 over(|turn| turn.jobs_per_second),
-                Spread::new(ratios).to_string(),
                 over(|turn| turn.latency.p50()),
                 over(|turn| turn.latency.p99()),
                 over(|turn| turn.worker_cpu),
                 over(|turn| turn.server_cpu),
+                ratio(|turn| turn.jobs_per_second),
+                ratio(|turn| turn.latency.p50()),
+                ratio(|turn| turn.latency.p99()),
+                ratio(|turn| turn.worker_cpu),
             ]);
         }
         say(&table.to_string());

@@ -4,7 +4,6 @@
 //! grab separately, with Nagle's algorithm on, stall 40 ms per job. A peer that has silently gone is noticed by the
 //! kernel, with and without unanswered data. Holds no memory for reading while nothing comes.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -73,14 +72,8 @@ impl Connection {
 
     /// Writes what is queued, and waits for bytes to come meanwhile or after it.
     ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost: what was written has left the queue, and what was read is kept.
-    pub async fn exchange(&mut self) -> Result<(), ConnectionError> {
-        poll_fn(|context| self.poll_exchange(context)).await
-    }
-
-    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+    /// Whoever stops waiting loses nothing: what was written has left the queue, and what was read is kept.
+    pub(super) fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
         if (!self.outgoing.is_empty() || self.stream.is_unflushed())
             && let Poll::Ready(Err(error)) = self.poll_write(context)
         {

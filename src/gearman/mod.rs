@@ -40,6 +40,7 @@
 //! [`client`] submits, [`admin`] asks and orders, [`server`] is the other side of all of them.
 
 pub mod admin;
+mod alarm;
 mod backoff;
 pub mod client;
 pub mod codec;

@@ -6,20 +6,23 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::alarm::Alarm;
 use super::backoff::Backoff;
 use super::codec;
 use super::connection::{Connection, ConnectionError};
 use super::dial::KeepAlive;
 use super::endpoint::Endpoint;
-use super::pace::Pace;
+use super::pace::{Backlog, Pace};
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
 use super::session::{self, Session};
@@ -96,6 +99,7 @@ enum Link {
 struct Live {
     connection: Connection,
     pulse: Pulse,
+    alarm: Alarm,
     since: Instant,
 }
 
@@ -149,9 +153,9 @@ impl Worker {
                     Err(error) => self.lose(&error.into(), Duration::ZERO),
                 },
                 Link::Up(live) => {
+                    let since = live.since;
                     let outcome = live.converse(&mut self.session).await;
-                    let lived = live.since.elapsed();
-                    self.hear(outcome, lived);
+                    self.hear(outcome, since);
                 }
             }
         }
@@ -260,19 +264,19 @@ impl Worker {
     fn gain(&mut self, connection: Connection) {
         let now = Instant::now();
         let pulse = Pulse::new(self.config.heartbeat, self.config.answer_timeout, now);
-        self.link = Link::Up(Box::new(Live { connection, pulse, since: now }));
+        self.link = Link::Up(Box::new(Live { connection, pulse, alarm: Alarm::default(), since: now }));
         self.outage_is_known = false;
         self.session.connected();
         self.events.push_back(Event::Connected);
     }
 
-    fn hear(&mut self, outcome: Result<(), Loss>, lived: Duration) {
+    fn hear(&mut self, outcome: Result<(), Loss>, since: Instant) {
         let loss = match (outcome, self.pass_on_events()) {
             (_, Some(rule)) => Loss::Violation(rule),
             (Err(loss), None) => loss,
             (Ok(()), None) => return,
         };
-        self.lose(&loss, lived);
+        self.lose(&loss, since.elapsed());
     }
 
     /// Passes on what the session has to say, and returns the rule that the server broke, if it did.
@@ -335,7 +339,9 @@ impl fmt::Debug for Link {
 }
 
 async fn connect(config: Config) -> Result<Connection, ConnectionError> {
-    let place = config.pace.enter().await;
+    // Who answers no echo is taken for geard.
+    let backlog = if config.heartbeat.is_some() { Backlog::Usual } else { Backlog::Shortest };
+    let place = config.pace.enter(backlog).await;
     let connection =
         Connection::open(&config.server, config.connect_timeout, config.keep_alive, config.max_payload).await?;
     place.connected();
@@ -362,27 +368,24 @@ impl Live {
     /// Exchanges bytes, and asks for a sign of life where they fail to come.
     async fn exchange(&mut self) -> Result<(), Loss> {
         loop {
-            tokio::select! {
+            let deadline = self.pulse.deadline();
+            let exchanged = poll_fn(|context| {
                 // After a stall of our own, what has come in meanwhile counts before the clock does.
-                biased;
-                exchanged = self.connection.exchange() => return Ok(exchanged?),
-                () = until(self.pulse.deadline()) => {
-                    let now = Instant::now();
-                    match self.pulse.verdict(now) {
-                        Verdict::Wait => {}
-                        Verdict::SendEcho => self.connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
-                        Verdict::GiveUp => return Err(Loss::Silence(self.pulse.silence(now))),
-                    }
+                if let Poll::Ready(exchanged) = self.connection.poll_exchange(context) {
+                    return Poll::Ready(Some(exchanged));
                 }
+                self.alarm.poll_due(context, deadline).map(|()| None)
+            });
+            if let Some(exchanged) = exchanged.await {
+                return Ok(exchanged?);
+            }
+            let now = Instant::now();
+            match self.pulse.verdict(now) {
+                Verdict::Wait => {}
+                Verdict::SendEcho => self.connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
+                Verdict::GiveUp => return Err(Loss::Silence(self.pulse.silence(now))),
             }
         }
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

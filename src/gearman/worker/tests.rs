@@ -604,7 +604,7 @@ async fn workers_of_one_configuration_connect_a_few_at_a_time_and_come_back_so_a
     let config = server.config();
     let mut worker = Worker::new(config.clone());
     for _ in 0..2 {
-        let others = [config.pace.enter().await, config.pace.enter().await];
+        let others = [config.pace.enter(Backlog::Shortest).await, config.pace.enter(Backlog::Shortest).await];
         tokio::select! {
             event = timeout(Duration::from_millis(50), worker.event()) => assert!(event.is_err(), "{event:?}"),
             _ = server.accept() => panic!("came in through a door that is full"),

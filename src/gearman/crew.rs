@@ -2,7 +2,8 @@
 //!
 //! It has a [`Worker`] at each server, all with the same client id and the same functions, and one lease among them: the
 //! [`Turn`] says whose it is. For its owner it is what a worker is, but for the number of the server that comes with
-//! each event. A crew of one does what its worker alone would do.
+//! each event. A crew of one does what its worker alone would do, with one exception for all: a job that is lost with
+//! its connection takes the lease with it. What it set going may go on, and another server could give a job at once.
 //!
 //! The lease waits for an answer to a grab, since that may be a job, but not for long: a connection whose server does
 //! not answer is given up, which hands back whatever may be on its way, and no server is asked on a new connection
@@ -116,7 +117,14 @@ impl Crew {
         self.settle();
     }
 
-    /// Gives the capacity to run jobs, one at a time, until it is revoked.
+    /// Takes functions for never offered to a server, which has refused them without a word: see [`Worker::forget`].
+    pub fn forget(&mut self, server: usize, refused: &BTreeSet<Bytes>) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.server == server) {
+            member.worker.forget(refused);
+        }
+    }
+
+    /// Gives the capacity to run jobs, one at a time, until it is revoked or a job is lost with its connection.
     pub fn grant(&mut self) {
         self.turn.grant(&mut self.members);
         self.settle();
@@ -230,7 +238,7 @@ impl Crew {
         let mut owed = Vec::new();
         match &event {
             worker::Event::Connected => self.turn.came(place),
-            worker::Event::Disconnected { job: Some(_), .. } => self.turn.all_are_due(),
+            worker::Event::Disconnected { job: Some(_), .. } => owed = self.turn.revoke(&mut self.members),
             worker::Event::Assigned(_) => match self.turn.assigned(place) {
                 Some(places) => owed = places,
                 None => return self.refuse(place),

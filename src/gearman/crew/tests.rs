@@ -292,7 +292,7 @@ async fn a_server_that_dies_costs_the_job_of_the_other_one_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_with_its_job_leaves_the_turn_to_the_other_one() {
+async fn a_job_that_is_lost_takes_the_lease_with_it_and_the_next_one_is_asked_for_elsewhere() {
     let (mut crew, servers, [mut first, mut second]) = asleep_at_both().await;
     first.wake().await;
     beside(&mut crew, first.expect(&["GRAB_JOB_UNIQ"])).await;
@@ -300,12 +300,13 @@ async fn a_server_that_dies_with_its_job_leaves_the_turn_to_the_other_one() {
     assert_eq!(assigned(&mut crew).await, (0, job("H:1")));
     let [first_server, _second_server] = servers;
     drop((first, first_server));
-    let ((), events) = beside(&mut crew, second.expect(&["GRAB_JOB_UNIQ"])).await;
-    let is_lost = |event: &Event| match &event.what {
-        worker::Event::Disconnected { job: Some(lost), .. } => event.server == 0 && *lost == job("H:1"),
-        _ => false,
+    let Event { server: 0, what: worker::Event::Disconnected { job: Some(lost), .. } } = next(&mut crew).await else {
+        panic!("the loss is not told");
     };
-    assert!(events.iter().any(is_lost), "{events:?}");
+    assert_eq!(lost, job("H:1"));
+    assert!(!crew.is_leased() && !crew.is_grabbing());
+    crew.grant();
+    beside(&mut crew, second.expect(&["GRAB_JOB_UNIQ"])).await;
     assert!(!crew.report(Report::Complete("late".into())));
 }
 

@@ -1,9 +1,9 @@
 //! A crew: one identity at several servers, which never asks two of them at once.
 //!
-//! It has a [`Worker`] at each server, all with the same client id and the same functions, and one lease among them: the
-//! [`Turn`] says whose it is. For its owner it is what a worker is, but for the number of the server that comes with
-//! each event. A crew of one does what its worker alone would do, with one exception for all: a job that is lost with
-//! its connection takes the lease with it. What it set going may go on, and another server could give a job at once.
+//! It has a [`Worker`] at each server, all with the same client id and the same functions, and one lease among them that
+//! they have in turn. For its owner it is what a worker is, but for the number of the server that comes with each event.
+//! A crew of one does what its worker alone would do, with one exception for all: a job that is lost with its connection
+//! takes the lease with it. What it set going may go on, and another server could give a job at once.
 //!
 //! The lease waits for an answer to a grab, since that may be a job, but not for long: a connection whose server does
 //! not answer is given up, which hands back whatever may be on its way, and no server is asked on a new connection

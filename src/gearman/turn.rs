@@ -14,7 +14,7 @@
 //! behind the place that had it: a server that always has jobs starves no other. A place that cannot be asked is passed
 //! by, and is due when it is back.
 
-/// One server, and the worker there, which has its lease from the [`Turn`] alone.
+/// One server, and the worker there, which has its lease from the turn alone.
 pub(super) trait Place {
     fn stand(&self) -> Stand;
     fn grant(&mut self);

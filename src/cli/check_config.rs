@@ -19,11 +19,10 @@ impl CheckConfig {
             terminal::complain(&format!("warning: {warning}"));
         }
         terminal::say(format!("{} is valid", file.display()))?;
-        terminal::say(format!(
-            "  gearman server  {}{}",
-            config.gearman.server,
-            if config.gearman.tls.is_some() { " (TLS)" } else { "" }
-        ))?;
+        let tls = if config.gearman.tls.is_some() { " (TLS)" } else { "" };
+        for server in &config.gearman.servers {
+            terminal::say(format!("  gearman server  {server}{tls}"))?;
+        }
         for controller in &config.controllers {
             let role = if controller.serve { "serves builds" } else { "is only managed" };
             let (name, host, url) = (&controller.name, &controller.host, &controller.jenkins.url);

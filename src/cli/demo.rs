@@ -71,7 +71,7 @@ impl Story {
         let status = site.runtime.status().await?;
         self.line(&format!(
             "Ready: {} workers offer {} functions under policy generation {}.",
-            status.gearman.connected,
+            status.gearman.iter().map(|server| server.connected).sum::<usize>(),
             status.functions.len(),
             status.generation
         ))?;

@@ -18,7 +18,7 @@ use crate::gearman::{Endpoint, worker};
 use crate::journal::Journal;
 use crate::policy::Policies;
 use crate::runtime::status::BuildStatus;
-use crate::runtime::{ControllerParts, Parts, Runtime};
+use crate::runtime::{ControllerParts, Parts, Runtime, ServerParts};
 use crate::{jenkins, web};
 
 /// How often a drain tells what it waits for.
@@ -81,17 +81,11 @@ impl Daemon {
         let policies = Arc::new(policies);
         let stop = CancellationToken::new();
         tokio::spawn(Arc::clone(&policies).watch(stop.child_token()));
-        let parts = Parts {
-            config: config.builds.clone(),
-            worker: worker_config(&config.gearman)?,
-            server_kind: server_kind(config.gearman.kind),
-            journal,
-            policies,
-            controllers,
-        };
+        let parts =
+            Parts { config: config.builds.clone(), servers: servers(&config.gearman)?, journal, policies, controllers };
         let runtime = Arc::new(Runtime::start(parts).await?);
         let control = channel.serve(Arc::clone(&runtime), stop.child_token());
-        info!(config = %file.display(), gearman = config.gearman.server, controllers = config.controllers.len(), "layshaft {} runs", env!("CARGO_PKG_VERSION"));
+        info!(config = %file.display(), gearman = config.gearman.servers.join(", "), controllers = config.controllers.len(), "layshaft {} runs", env!("CARGO_PKG_VERSION"));
         Ok(Self { file, config, runtime, stop, control })
     }
 
@@ -160,8 +154,8 @@ impl Daemon {
         // The loop must hear the second signal, whatever the runtime is busy with.
         let Ok(status) = tokio::time::timeout(PATIENCE, self.runtime.status()).await else {
             warn!(
-                gearman = self.config.gearman.server,
-                "nothing is known of running builds yet, the gearman server may not be reachable; a second signal ends the daemon at once"
+                gearman = self.config.gearman.servers.join(", "),
+                "nothing is known of running builds yet, no gearman server may be reachable; a second signal ends the daemon at once"
             );
             return;
         };
@@ -204,13 +198,17 @@ fn journal(file: &Path) -> anyhow::Result<Journal> {
     Journal::open(file).with_context(|| format!("failed to open the journal {}", file.display()))
 }
 
-fn worker_config(gearman: &Gearman) -> anyhow::Result<worker::Config> {
-    let tls = gearman.tls.as_ref().map(Tls::load).transpose().context("failed to prepare TLS to the gearman server")?;
-    // Each connection gets its own client id.
-    let mut worker = worker::Config::new(Endpoint { address: gearman.server.clone(), tls }, "");
-    worker.connect_timeout = gearman.connect_timeout;
-    worker.backoff_cap = gearman.longest_pause;
-    Ok(worker)
+fn servers(gearman: &Gearman) -> anyhow::Result<Vec<ServerParts>> {
+    let tls =
+        gearman.tls.as_ref().map(Tls::load).transpose().context("failed to prepare TLS to the gearman servers")?;
+    let parts = |server: &String| {
+        // Each connection gets its own client id.
+        let mut worker = worker::Config::new(Endpoint { address: server.clone(), tls: tls.clone() }, "");
+        worker.connect_timeout = gearman.connect_timeout;
+        worker.backoff_cap = gearman.longest_pause;
+        ServerParts { worker, kind: server_kind(gearman.kind) }
+    };
+    Ok(gearman.servers.iter().map(parts).collect())
 }
 
 fn server_kind(kind: Kind) -> Option<ServerKind> {

@@ -4,7 +4,9 @@ use comfy_table::{Table, presets};
 
 use super::arguments::ControlSocket;
 use super::{Exit, terminal};
-use crate::runtime::status::{BuildState, BuildStatus, ControllerStatus, Mode, Status, WorkerState, WorkerStatus};
+use crate::runtime::status::{
+    BuildState, BuildStatus, ControllerStatus, GearmanStatus, Mode, Status, WorkerState, WorkerStatus,
+};
 
 /// Show controllers, nodes, functions, policies and running builds.
 #[derive(Debug, clap::Args)]
@@ -35,8 +37,13 @@ impl Show {
 /// Returns the whole picture for people.
 pub(super) fn render(status: &Status) -> String {
     let mut text = format!("layshaft {} {}\n", status.version, mode(status.mode));
-    let gearman = &status.gearman;
-    line(&mut text, format!("gearman {}: {} of {} connected", gearman.server, gearman.connected, gearman.connections));
+    for server in &status.gearman {
+        let GearmanStatus { server, kind, connections, connected } = server;
+        let state =
+            kind.as_ref().map_or("not reached yet".to_owned(), |_| format!("{connected} of {connections} connected"));
+        let kind = kind.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+        line(&mut text, format!("gearman {server}{kind}: {state}"));
+    }
     for reason in &status.not_ready {
         line(&mut text, format!("not ready: {reason}"));
     }

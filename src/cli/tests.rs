@@ -265,7 +265,10 @@ fn status_shows_the_whole_picture() {
         "version": "1.2.3",
         "mode": "paused",
         "not_ready": ["paused; `layshaft resume` goes on"],
-        "gearman": { "server": "127.0.0.1:4730", "connections": 3, "connected": 2 },
+        "gearman": [
+            { "server": "127.0.0.1:4730", "kind": "gearmand 1.1.20", "connections": 3, "connected": 2 },
+            { "server": "gearman2:4730", "kind": null, "connections": 3, "connected": 0 }
+        ],
         "generation": 4,
         "controllers": [{
             "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "quieting_down": false,
@@ -298,7 +301,8 @@ fn status_shows_the_whole_picture() {
         &status::render(&status),
         expect![[r#"
         layshaft 1.2.3 is paused
-        gearman 127.0.0.1:4730: 2 of 3 connected
+        gearman 127.0.0.1:4730 (gearmand 1.1.20): 2 of 3 connected
+        gearman gearman2:4730: not reached yet
         not ready: paused; `layshaft resume` goes on
         trouble with ci1: token refused; check `token_file`
 

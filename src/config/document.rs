@@ -25,6 +25,9 @@ const EXAMPLES: [(&str, &str); 4] = [
     ("ca", "ca = \"gearman-ca.pem\""),
 ];
 
+/// Two words for one thing: in the environment, either outweighs both.
+const SAME: [((&str, &str), &str); 2] = [(("gearman", "server"), "servers"), (("gearman", "servers"), "server")];
+
 #[derive(Debug)]
 pub(super) struct Document<'t> {
     file: PathBuf,
@@ -79,6 +82,9 @@ impl<'t> Document<'t> {
             let value = Spanned::new(position..position, scalar(value));
             // Removed first, since an insertion would keep the key's old place.
             table.remove(key.as_str());
+            if let Some((_, other)) = SAME.iter().find(|(one, _)| *one == (*section, key.as_str())) {
+                table.remove(*other);
+            }
             table.insert(Spanned::new(position..position, key.as_str().into()), value);
         }
     }
@@ -105,6 +111,11 @@ impl<'t> Document<'t> {
                 return Err(problems);
             }
         }
+    }
+
+    /// Says whether a key or item is there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.entries.iter().any(|entry| entry.path == path)
     }
 
     /// Returns a problem with a key or item that is there, or with the nearest thing above it.
@@ -245,6 +256,10 @@ fn explain(path: &str, message: &str) -> (String, String) {
         let written = quoted.first().copied().unwrap_or_default();
         let known: Vec<String> = quoted.iter().skip(1).map(|known| format!("\"{known}\"")).collect();
         return (path.to_owned(), format!("\"{written}\" is none of its values; write {}", known.join(" or ")));
+    }
+    if message.starts_with("duplicate field `servers`") {
+        let text = "there are both `server` and `servers`; write one of them";
+        return (path.to_owned(), text.to_owned());
     }
     if message.starts_with("missing field") {
         let field = quoted.first().copied().unwrap_or_default();

@@ -55,13 +55,14 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Which Gearman server the daemon serves. `[gearman]`
+/// Which Gearman servers the daemon serves. `[gearman]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gearman {
-    /// `HOST:PORT`; the port may be left out if it is 4730.
-    pub server: String,
-    /// What the server is.
+    /// Each `HOST:PORT`; the port may be left out if it is 4730. `server` is another word for it, for sites with one.
+    #[serde(alias = "server", deserialize_with = "servers")]
+    pub servers: Vec<String>,
+    /// What the servers are.
     pub kind: Kind,
     #[serde(with = "human_duration")]
     pub connect_timeout: Duration,
@@ -75,7 +76,7 @@ pub struct Gearman {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Asks the server.
+    /// Asks each of them.
     #[default]
     Auto,
     Gearmand,
@@ -212,7 +213,7 @@ impl Control {
 impl Default for Gearman {
     fn default() -> Self {
         Self {
-            server: "127.0.0.1:4730".to_owned(),
+            servers: vec!["127.0.0.1:4730".to_owned()],
             kind: Kind::default(),
             connect_timeout: Duration::from_secs(5),
             longest_pause: Duration::from_secs(2),
@@ -238,6 +239,31 @@ impl fmt::Display for Problem {
         let Self { place, key, text, .. } = self;
         if key.is_empty() { write!(f, "{place}: {text}") } else { write!(f, "{place}: {key}: {text}") }
     }
+}
+
+/// Reads one address, several with commas between them as in the environment, or a list.
+fn servers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(text.split(',').map(|address| address.trim().to_owned()).collect())
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut addresses = Vec::new();
+            while let Some(address) = list.next_element()? {
+                addresses.push(address);
+            }
+            Ok(addresses)
+        }
+    }
+    deserializer.deserialize_any(Visitor)
 }
 
 fn lines(problems: &[Problem]) -> String {

@@ -131,13 +131,26 @@ impl Checker<'_> {
     }
 
     fn gearman(&mut self, mut gearman: Gearman) -> Gearman {
-        match with_port(&gearman.server) {
-            Some(server) => gearman.server = server,
-            None => self.complain(
-                "gearman.server",
-                format!("{:?} is not the address of a server; write \"HOST:PORT\"", gearman.server),
-            ),
+        let key = if self.document.has("gearman.server") { "gearman.server" } else { "gearman.servers" };
+        if gearman.servers.is_empty() {
+            self.complain(key, "names no server; write [\"HOST:PORT\"]");
         }
+        let mut servers = Vec::new();
+        for (index, written) in gearman.servers.iter().enumerate() {
+            let item = format!("{key}[{index}]");
+            let key = if self.document.has(&item) { &item } else { key };
+            match with_port(written) {
+                Some(server) if servers.contains(&server) => {
+                    self.complain(key, format!("{server} is there twice; an executor has one worker at each server"));
+                }
+                Some(server) => servers.push(server),
+                None => {
+                    let text = format!("{written:?} is not the address of a server; write \"HOST:PORT\"");
+                    self.complain(key, text);
+                }
+            }
+        }
+        gearman.servers = servers;
         self.within("gearman.connect_timeout", gearman.connect_timeout, 100 * MILLISECOND, 5 * MINUTE);
         self.within("gearman.longest_pause", gearman.longest_pause, 100 * MILLISECOND, 5 * MINUTE);
         gearman.tls = gearman.tls.map(|tls| self.gearman_tls(tls));

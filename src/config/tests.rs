@@ -30,7 +30,7 @@ fn check_with(text: &str, environment: &[(&str, &str)], expected: Expect) {
 #[test]
 fn a_controller_is_all_that_is_needed() {
     let config = parse(CI1, &[]).unwrap();
-    assert_eq!(config.gearman.server, "127.0.0.1:4730");
+    assert_eq!(config.gearman.servers, ["127.0.0.1:4730"]);
     assert_eq!(config.policies.folder, Path::new("/etc/layshaft/policies"));
     assert_eq!(config.policies.state.as_deref(), Some(Path::new("/etc/layshaft/state/policies")));
     assert_eq!(config.journal.file, Path::new("/etc/layshaft/state/journal.db"));
@@ -48,7 +48,7 @@ fn unknown_keys_are_errors_with_line_and_hint() {
             the configuration is not valid:
               layshaft.toml:4: controllers[0].tokenfile: unknown key; did you mean `token_file`?
               layshaft.toml:7: gearman.servr: unknown key; did you mean `server`?
-              layshaft.toml:8: gearman.colour: unknown key; known here: server, kind, connect_timeout, longest_pause, tls
+              layshaft.toml:8: gearman.colour: unknown key; known here: server, servers, kind, connect_timeout, longest_pause, tls
               layshaft.toml:9: polices: unknown key; did you mean `policies`?"#]],
     );
     check(
@@ -347,13 +347,57 @@ fn the_environment_outweighs_the_file() {
         ("LAYSHAFT_LOG", "trace"),
     ];
     let config = parse(&format!("[gearman]\nserver = 'elsewhere:1'\n{CI1}"), &environment).unwrap();
-    assert_eq!(config.gearman.server, "gearman.example.org:4730");
+    assert_eq!(config.gearman.servers, ["gearman.example.org:4730"]);
     assert_eq!(config.gearman.kind, Kind::Geard);
     assert_eq!(config.builds.pipelines, runtime::PipelineSlots::Fixed(4));
     assert_eq!(config.builds.start_within, Duration::from_secs(90));
     assert_eq!(config.journal.file, Path::new("/var/lib/layshaft/journal.db"));
     assert_eq!(config.policies.folder, Path::new("/srv/policies"));
     assert_eq!(config.log.filter, "info");
+}
+
+#[test]
+fn servers_are_one_or_several_from_the_file_or_the_environment() {
+    let several = ["a:4730", "b:1", "[::1]:4730"];
+    for (text, variable, expected) in [
+        ("server = 'a'", None, &several[..1]),
+        ("servers = ['a', 'b:1', '::1']", None, &several),
+        ("server = 'x'", Some(("LAYSHAFT_GEARMAN_SERVERS", "a, b:1,::1")), &several),
+        ("servers = ['x', 'y']", Some(("LAYSHAFT_GEARMAN_SERVER", "a")), &several[..1]),
+        ("servers = ['x']", Some(("LAYSHAFT_GEARMAN_SERVERS", "a,b:1")), &several[..2]),
+    ] {
+        let config = parse(&format!("{CI1}[gearman]\n{text}\n"), &variable.into_iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(config.gearman.servers, expected, "{text} {variable:?}");
+    }
+    for (text, expected) in [
+        (
+            "server = 'a'\nservers = ['b']\n",
+            expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:4: gearman: there are both `server` and `servers`; write one of them"#]],
+        ),
+        (
+            "servers = ['a', 'b:x', 'a:4730']\n",
+            expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:5: gearman.servers[1]: "b:x" is not the address of a server; write "HOST:PORT"
+              layshaft.toml:5: gearman.servers[2]: a:4730 is there twice; an executor has one worker at each server"#]],
+        ),
+        (
+            "servers = []\n",
+            expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:5: gearman.servers: names no server; write ["HOST:PORT"]"#]],
+        ),
+        (
+            "servers = [4730]\n",
+            expect![[r#"
+            the configuration is not valid:
+              layshaft.toml:5: gearman.servers[0]: integer 4730 is wrong here; write text, in quotes"#]],
+        ),
+    ] {
+        check(&format!("{CI1}[gearman]\n{text}"), expected);
+    }
 }
 
 #[test]
@@ -433,7 +477,7 @@ fn the_example_with_every_key_in_force_is_valid_too() {
     write_certificate(folder.path(), "layshaft");
     write_certificate(folder.path(), "gearman-ca");
     // A secret has one place only.
-    let text = with_every_key(EXAMPLE, &["token_env"]);
+    let text = with_every_key(EXAMPLE, &["token_env", "servers"]);
     let config = Config::parse(&folder.path().join("layshaft.toml"), &text, &Environment::default()).unwrap();
     let plain = parse(EXAMPLE, &[]).unwrap();
     assert!(config.gearman.tls.is_some());

@@ -36,7 +36,8 @@
 //!
 //! # The rooms
 //!
-//! [`session`] is a worker's side without a socket; [`worker`] keeps one over connections that come and go.
+//! [`session`] is a worker's side without a socket; [`worker`] keeps one over connections that come and go, and
+//! [`crew`] one at each of several servers, of which one at a time is asked for a job.
 //! [`client`] submits, [`admin`] asks and orders, [`server`] is the other side of all of them.
 
 pub mod admin;
@@ -45,6 +46,7 @@ mod backoff;
 pub mod client;
 pub mod codec;
 pub mod connection;
+pub mod crew;
 pub mod dial;
 mod endpoint;
 pub mod pace;
@@ -57,6 +59,7 @@ mod stream;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod turn;
 pub mod worker;
 
 pub use endpoint::Endpoint;

@@ -309,6 +309,21 @@ impl Session {
         matches!(self.state, State::Grabbing { .. })
     }
 
+    /// Says whether there is anything to offer.
+    pub fn has_functions(&self) -> bool {
+        !self.desired.is_empty()
+    }
+
+    /// Says whether the server was told that it shall wake this worker.
+    pub fn is_asleep(&self) -> bool {
+        self.state == State::Asleep
+    }
+
+    /// Says whether there was no job, and the server is to be told next that it shall wake this worker.
+    pub fn is_drowsy(&self) -> bool {
+        self.state == State::Drowsy
+    }
+
     pub fn is_leased(&self) -> bool {
         self.leased
     }

@@ -52,6 +52,9 @@ pub struct Config {
     /// After so long the server takes a job back and gives it out again; gearmand raises it to a second. Its late
     /// result is refused. Not on geard, which leaves such functions unregistered without a word.
     pub job_timeout: Option<Duration>,
+    /// Asks something right behind the registration that every server answers, for owners who want to see it answer
+    /// before they rely on it.
+    pub greets: bool,
     /// Shared by all workers that have a clone of this: so they do not all connect at once.
     pub pace: Pace,
 }
@@ -101,6 +104,8 @@ struct Live {
     pulse: Pulse,
     alarm: Alarm,
     since: Instant,
+    owes_greeting: bool,
+    was_heard: bool,
 }
 
 /// Why a connection is given up.
@@ -138,26 +143,49 @@ impl Worker {
     /// Nothing is lost if it is dropped while it waits, not even an attempt to connect.
     pub async fn event(&mut self) -> Event {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.next_event() {
                 return event;
             }
-            // A server that floods us with what means nothing must not starve the other tasks.
-            tokio::task::coop::consume_budget().await;
-            match &mut self.link {
-                Link::Down { retry_at } => {
-                    sleep_until(*retry_at).await;
-                    self.link = Link::Connecting(Box::pin(connect(self.config.clone())));
-                }
-                Link::Connecting(attempt) => match attempt.as_mut().await {
-                    Ok(connection) => self.gain(connection),
-                    Err(error) => self.lose(&error.into(), Duration::ZERO),
-                },
-                Link::Up(live) => {
-                    let since = live.since;
-                    let outcome = live.converse(&mut self.session).await;
-                    self.hear(outcome, since);
-                }
+            self.step().await;
+        }
+    }
+
+    /// Does the next piece of the work: waits for a pause to end, a connection to come up, or something to be said.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Worker::event`].
+    pub(super) async fn step(&mut self) {
+        // A server that floods us with what means nothing must not starve the other tasks.
+        tokio::task::coop::consume_budget().await;
+        match &mut self.link {
+            Link::Down { retry_at } => {
+                sleep_until(*retry_at).await;
+                self.link = Link::Connecting(Box::pin(connect(self.config.clone())));
             }
+            Link::Connecting(attempt) => match attempt.as_mut().await {
+                Ok(connection) => self.gain(connection),
+                Err(error) => self.lose(&error.into(), Duration::ZERO),
+            },
+            Link::Up(live) => {
+                let since = live.since;
+                let outcome = live.converse(&mut self.session).await;
+                self.hear(outcome, since);
+            }
+        }
+    }
+
+    /// Returns what the owner has not heard yet, without waiting.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Lines up what there is to say, so that the session stands where that leads to. It leaves with the next step.
+    pub(super) fn compose(&mut self) {
+        let Link::Up(live) = &mut self.link else { return };
+        if let Err(error) = live.compose(&mut self.session) {
+            let lived = live.since.elapsed();
+            self.lose(&error.into(), lived);
         }
     }
 
@@ -257,6 +285,24 @@ impl Worker {
         self.session.functions()
     }
 
+    /// Says whether the server has said anything on this connection: one that hangs accepts connections too.
+    pub(super) fn was_answered(&self) -> bool {
+        matches!(&self.link, Link::Up(live) if live.was_heard)
+    }
+
+    /// Says whether there is anything to offer.
+    pub(super) fn has_functions(&self) -> bool {
+        self.session.has_functions()
+    }
+
+    pub(super) fn is_asleep(&self) -> bool {
+        self.session.is_asleep()
+    }
+
+    pub(super) fn is_drowsy(&self) -> bool {
+        self.session.is_drowsy()
+    }
+
     pub fn client_id(&self) -> &str {
         &self.config.client_id
     }
@@ -264,7 +310,14 @@ impl Worker {
     fn gain(&mut self, connection: Connection) {
         let now = Instant::now();
         let pulse = Pulse::new(self.config.heartbeat, self.config.answer_timeout, now);
-        self.link = Link::Up(Box::new(Live { connection, pulse, alarm: Alarm::default(), since: now }));
+        self.link = Link::Up(Box::new(Live {
+            connection,
+            pulse,
+            alarm: Alarm::default(),
+            since: now,
+            owes_greeting: self.config.greets,
+            was_heard: false,
+        }));
         self.outage_is_known = false;
         self.session.connected();
         self.events.push_back(Event::Connected);
@@ -323,6 +376,7 @@ impl Config {
             backoff_cap: Duration::from_secs(2),
             max_payload: codec::DEFAULT_MAX_BODY,
             job_timeout: None,
+            greets: false,
             pace: Pace::new(),
         }
     }
@@ -353,14 +407,25 @@ impl Live {
     ///
     /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
     async fn converse(&mut self, session: &mut Session) -> Result<(), Loss> {
-        for packet in session.take_packets() {
-            self.connection.queue(&packet)?;
-        }
+        self.compose(session)?;
         self.pulse.awaits_answer(session.awaits_answer(), Instant::now());
         self.exchange().await?;
         self.pulse.heard(Instant::now());
+        self.was_heard = true;
         while let Some(frame) = self.connection.next_frame()? {
             session.receive(frame);
+        }
+        Ok(())
+    }
+
+    /// Takes what the session has to say into the queue.
+    fn compose(&mut self, session: &mut Session) -> Result<(), ConnectionError> {
+        for packet in session.take_packets() {
+            self.connection.queue(&packet)?;
+        }
+        if std::mem::take(&mut self.owes_greeting) {
+            // Asks for a job that nobody has: not all servers know ECHO_REQ.
+            self.connection.queue(&Packet::request(Kind::GetStatus, [Bytes::new()]))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! Looks at the Gearman server before anything is offered: what kind it is, and whether somebody else already serves
-//! a controller's management functions (two managers of one name would answer each other's clients).
+//! Looks at each Gearman server before anything is offered there: what kind it is, and whether somebody else already
+//! serves a controller's management functions (two managers of one name would answer each other's clients). A server
+//! that does not answer holds up no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,22 +45,31 @@ async fn server_kind(server: &Endpoint) -> ServerKind {
     }
 }
 
-/// Asks the server what it is, clears the controllers of a site one by one, and keeps looking at those that could not be cleared. A controller that
-/// was reconfigured meanwhile is left to the task that came with its configuration.
-pub(super) async fn clear(
+/// Clears controllers at every server, each at its own pace, until the site stops.
+pub(super) fn clear(site: &Arc<Site>, hosts: &BTreeMap<ControllerName, String>, cleared: &watch::Sender<Clearances>) {
+    for number in 0..site.servers.len() {
+        let clearing = clear_at(Arc::clone(site), number, hosts.clone(), cleared.clone());
+        tokio::spawn(site.stop.clone().run_until_cancelled_owned(clearing));
+    }
+}
+
+/// Asks a server what it is, clears the controllers there one by one, and keeps looking at those that could not be
+/// cleared. A controller that was reconfigured meanwhile is left to the task that came with its configuration.
+async fn clear_at(
     site: Arc<Site>,
+    number: usize,
     hosts: BTreeMap<ControllerName, String>,
     cleared: watch::Sender<Clearances>,
 ) {
-    let server = &site.server;
-    if site.server_kind.get().is_none() {
-        let kind = server_kind(server).await;
-        site.server_kind.get_or_init(|| kind);
+    let server = &site.servers[number];
+    if server.kind().is_none() {
+        server.is(server_kind(server.endpoint()).await);
     }
+    let server = server.endpoint();
     let not_cleared = || {
         let is_open = |(name, host): &(&ControllerName, &String)| {
             let is_current = site.controller(name).is_some_and(|controller| controller.host == **host);
-            is_current && !matches!(cleared.borrow().get(*name), Some(Ok(())))
+            is_current && !matches!(cleared.borrow().get(&((*name).clone(), number)), Some(Ok(())))
         };
         hosts.iter().filter(is_open).collect::<Vec<_>>()
     };
@@ -71,14 +81,14 @@ pub(super) async fn clear(
                 for (name, host) in not_cleared() {
                     let is_taken = FunctionName::stop(host).is_ok_and(|stop| served.contains(stop.as_str()));
                     if !is_taken {
-                        cleared.send_modify(|cleared| drop(cleared.insert(name.clone(), Ok(()))));
+                        cleared.send_modify(|cleared| drop(cleared.insert((name.clone(), number), Ok(()))));
                     } else if tries == PATIENCE {
                         let reason = format!(
-                            "another worker already serves stop:{host}: switch the gearman plugin (or the other daemon) off on this \
-                             controller, or give it another `host`"
+                            "another worker already serves stop:{host} at {server}: switch the gearman plugin (or the other daemon) off \
+                             on this controller, or give it another `host`"
                         );
-                        error!(controller = %name, %reason, "controller is not served");
-                        cleared.send_modify(|cleared| drop(cleared.insert(name.clone(), Err(reason))));
+                        error!(controller = %name, %reason, "controller is not served there");
+                        cleared.send_modify(|cleared| drop(cleared.insert((name.clone(), number), Err(reason))));
                     }
                 }
             }

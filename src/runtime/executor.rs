@@ -1,9 +1,10 @@
-//! One task per executor connection: a Gearman session that grabs jobs and passes on what their builds report.
+//! One task per executor connection: a crew that grabs jobs at every Gearman server, one at a time, and passes on what
+//! their builds report.
 //!
 //! It decides nothing about capacity (the plan does) and nothing about builds (their own tasks do). When its
 //! connection is lost the build goes on without it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use std::time::Duration;
@@ -15,7 +16,8 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use crate::domain::{FunctionName, Node, NodeName};
-use crate::gearman::worker::{self, Report, Worker};
+use crate::gearman::crew::{self, Crew};
+use crate::gearman::worker::{self, Report};
 use crate::journal::{AttemptKey, Ending, Terminal, TerminalKind};
 use crate::policy::Digest;
 
@@ -38,13 +40,15 @@ const UNIQUE_BY_PAYLOAD: &[u8] = b"-";
 /// What the reconciler tells a connection.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// Be at the server with that number too.
+    Serve(usize, Box<worker::Config>),
     /// Offer exactly these, and know what they mean.
     Offer(BTreeSet<FunctionName>, Arc<Row>),
     Grant,
     /// Take no more jobs, and answer with the same number once none can come any more.
     Revoke(u64),
-    /// Grab, since a sleeper without a lease was woken.
-    Wake,
+    /// Grab at that server, since a sleeper without a lease was woken there.
+    Wake(usize),
     /// End, as soon as no grab and no job is under way. Once the commands end too, a running job is left behind.
     Close,
 }
@@ -52,8 +56,11 @@ pub(super) enum Command {
 /// What a connection tells the reconciler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Happened {
-    Connected,
+    Connected {
+        server: usize,
+    },
     Disconnected {
+        server: usize,
         error: String,
     },
     JobStarted(FunctionName),
@@ -61,8 +68,10 @@ pub(super) enum Happened {
     JobEnded {
         leased: bool,
     },
-    /// The server has a job, and there is no lease to take it with.
-    Woken,
+    /// That server has a job, and there is no lease to take it with, or another job.
+    Woken {
+        server: usize,
+    },
     /// No job can come any more of the lease that was revoked with this number, or of one before.
     Settled(u64),
     Closed,
@@ -74,19 +83,19 @@ pub(super) type Events = mpsc::UnboundedSender<(ConnectionId, Happened)>;
 pub(super) async fn run(
     site: Arc<Site>,
     id: ConnectionId,
-    config: worker::Config,
+    worker_id: String,
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: Events,
 ) {
-    let worker_id = config.client_id.clone();
+    let crew = Crew::new(site.servers.len());
     let mut executor = Executor {
         site,
         id,
         worker_id,
-        worker: Worker::new(config),
+        crew,
         meanings: Arc::default(),
         running: None,
-        undelivered: None,
+        undelivered: BTreeMap::new(),
         journaling: None,
         closing: false,
         unanswered: Unanswered::default(),
@@ -102,7 +111,7 @@ pub(super) async fn run(
                 None => break,
                 Some(command) => executor.obey(command),
             },
-            event = executor.worker.event() => executor.handle(event),
+            event = executor.crew.event() => executor.handle(event),
             () = progressed(&mut executor.running) => {
                 // What the reconciler has said about the lease comes before the packet that asks for the next job.
                 while let Ok(command) = commands.try_recv() {
@@ -119,11 +128,12 @@ struct Executor {
     site: Arc<Site>,
     id: ConnectionId,
     worker_id: String,
-    worker: Worker,
+    crew: Crew,
     /// What each function means here.
     meanings: Arc<Row>,
     running: Option<Running>,
-    undelivered: Option<Undelivered>,
+    /// By server.
+    undelivered: BTreeMap<usize, Undelivered>,
     /// The latest write to the journal.
     journaling: Option<JoinHandle<()>>,
     closing: bool,
@@ -141,6 +151,7 @@ struct Undelivered {
 struct Running {
     attempt: Arc<Attempt>,
     progress: watch::Receiver<Progress>,
+    server: usize,
     /// The server's name for the job; another one than the attempt's after the server was restarted.
     handle: Bytes,
     start_reported: bool,
@@ -167,30 +178,34 @@ impl Executor {
     /// Returns whether no job is here, none on its way, and no result has still to leave: geard fails a job whose
     /// connection is closed.
     fn may_close(&self) -> bool {
-        let has_job = self.running.is_some() || self.worker.is_grabbing() || self.worker.has_news();
-        self.closing && !has_job && self.undelivered.is_none()
+        let has_job = self.running.is_some() || self.crew.is_grabbing() || self.crew.has_news();
+        self.closing && !has_job && self.undelivered.is_empty()
     }
 
     fn obey(&mut self, command: Command) {
         match command {
+            Command::Serve(..) if self.closing => {}
+            Command::Serve(server, config) => self.crew.join(server, *config),
             Command::Offer(functions, meanings) => {
                 self.learn(meanings);
                 let names: BTreeSet<Bytes> = functions.iter().map(bytes_of).collect();
-                let refused: BTreeSet<Bytes> =
-                    refusals::of(&self.site.refused.borrow(), &self.worker_id).map(bytes_of).collect();
-                self.worker.forget(&refused.difference(&names).cloned().collect());
-                self.worker.offer(names);
+                for (number, server) in self.site.servers.iter().enumerate() {
+                    let refused: BTreeSet<Bytes> =
+                        refusals::of(&server.refused.borrow(), &self.worker_id).map(bytes_of).collect();
+                    self.crew.forget(number, &refused.difference(&names).cloned().collect());
+                }
+                self.crew.offer(names);
             }
             Command::Grant if self.closing => {}
-            Command::Grant => self.worker.grant(),
+            Command::Grant => self.crew.grant(),
             Command::Revoke(number) => {
-                self.worker.revoke();
+                self.crew.revoke();
                 self.unanswered.revoke(number);
             }
-            Command::Wake => self.worker.wake(),
+            Command::Wake(server) => self.crew.wake(server),
             Command::Close => {
                 self.closing = true;
-                self.worker.revoke();
+                self.crew.revoke();
             }
         }
     }
@@ -198,7 +213,7 @@ impl Executor {
     /// Takes over what functions mean. While a grab is under way the server may still give out what is withdrawn, so
     /// that nothing is forgotten then.
     fn learn(&mut self, meanings: Arc<Row>) {
-        let may_be_given_more = self.worker.is_grabbing() || self.worker.has_news();
+        let may_be_given_more = self.crew.is_grabbing() || self.crew.has_news();
         self.meanings = match may_be_given_more {
             true => Arc::new(
                 self.meanings
@@ -211,37 +226,39 @@ impl Executor {
         };
     }
 
-    fn handle(&mut self, event: worker::Event) {
-        match event {
-            worker::Event::Connected => self.tell(Happened::Connected),
-            worker::Event::Woken => self.tell(Happened::Woken),
+    fn handle(&mut self, event: crew::Event) {
+        let crew::Event { server, what } = event;
+        match what {
+            worker::Event::Connected => self.tell(Happened::Connected { server }),
+            worker::Event::Woken => self.tell(Happened::Woken { server }),
             // What became of the grab is looked up when the revocation is answered.
             worker::Event::Revoked => {}
-            worker::Event::Delivered { handle } => self.delivered(&handle),
+            worker::Event::Delivered { handle } => self.delivered(server, &handle),
             worker::Event::Refused { code, text, .. } => {
-                warn!(connection = %self.id, code = %code, text = %text, "gearman server refused a packet");
+                let server = self.site.servers[server].address();
+                warn!(connection = %self.id, server, code = %code, text = %text, "gearman server refused a packet");
             }
             worker::Event::Disconnected { error, .. } => {
-                self.undelivered = None;
-                if let Some(running) = self.running.take() {
+                self.undelivered.remove(&server);
+                if let Some(running) = self.running.take_if(|running| running.server == server) {
                     info!(connection = %self.id, function = %running.attempt.function, "connection lost in mid-build; the build goes on");
                     self.let_go(&running.attempt);
-                    self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
+                    self.tell(Happened::JobEnded { leased: self.crew.is_leased() });
                 }
-                self.tell(Happened::Disconnected { error });
+                self.tell(Happened::Disconnected { server, error });
             }
-            worker::Event::Assigned(job) => self.take(job),
+            worker::Event::Assigned(job) => self.take(server, job),
         }
     }
 
-    fn take(&mut self, job: worker::Job) {
+    fn take(&mut self, server: usize, job: worker::Job) {
         let Ok(function) = FunctionName::new(String::from_utf8_lossy(&job.function)) else {
-            self.worker.report(Report::Fail);
+            self.crew.report(Report::Fail);
             return;
         };
         let unique = if job.unique == UNIQUE_BY_PAYLOAD { Vec::new() } else { job.unique.to_vec() };
         let key = AttemptKey {
-            server: self.site.server.address.clone(),
+            server: self.site.servers[server].address().to_owned(),
             handle: job.handle.to_vec(),
             unique,
             function: function.to_string(),
@@ -250,7 +267,7 @@ impl Executor {
         let new = self.new_attempt(&key, &function, &payload);
         let attempt = match self.site.attempts.take_up(&key, &payload, new) {
             TakenUp::New(attempt) => {
-                info!(connection = %self.id, %function, "took a job");
+                info!(connection = %self.id, server = key.server, %function, "took a job");
                 spawn_build(
                     &self.site,
                     build::run(Arc::clone(&self.site), Arc::clone(&attempt), job.payload),
@@ -264,13 +281,13 @@ impl Executor {
             }
             TakenUp::Nothing => {
                 warn!(connection = %self.id, %function, "was given a function that is not offered here");
-                self.worker.report(Report::Fail);
+                self.crew.report(Report::Fail);
                 return;
             }
         };
         let mut progress = attempt.progress.subscribe();
         progress.mark_changed();
-        self.running = Some(Running { attempt, progress, handle: job.handle, start_reported: false });
+        self.running = Some(Running { attempt, progress, server, handle: job.handle, start_reported: false });
         self.tell(Happened::JobStarted(function));
     }
 
@@ -283,7 +300,7 @@ impl Executor {
         if let Some(holder) = &attempt.progress.borrow().connection {
             warn!(connection = %self.id, %function, %holder, "was given a job that is running already; it shares the build");
             // Its executor was promised for a build of its own, and there will be none.
-            self.worker.revoke();
+            self.crew.revoke();
         } else {
             info!(connection = %self.id, %function, "took up a build that was running already");
         }
@@ -326,29 +343,29 @@ impl Executor {
         if let Some(started) = progress.started.as_ref().filter(|_| !running.start_reported) {
             running.start_reported = true;
             // Data before status: Zuul takes the number from the first packet that it sees.
-            self.worker.report(Report::Data(started.data.clone()));
+            self.crew.report(Report::Data(started.data.clone()));
             let status = started.status;
-            self.worker
+            self.crew
                 .report(Report::Status { numerator: status.numerator.into(), denominator: status.denominator.into() });
         }
         let Some(outcome) = progress.outcome.clone() else { return };
-        let Some(Running { attempt, handle, .. }) = self.running.take() else { return };
+        let Some(Running { attempt, server, handle, .. }) = self.running.take() else { return };
         if !self.keeps_lease(&attempt, &progress) {
-            self.worker.revoke();
+            self.crew.revoke();
         }
         match outcome.report() {
             Some(report) => {
-                self.worker.report(report);
-                self.undelivered = Some(Undelivered { attempt: Arc::clone(&attempt), handle });
+                self.crew.report(report);
+                self.undelivered.insert(server, Undelivered { attempt: Arc::clone(&attempt), handle });
             }
             None => {
                 // It might get the same job again at once; the plan says when it may grab.
-                self.worker.revoke();
-                drop(self.worker.hand_back());
+                self.crew.revoke();
+                drop(self.crew.hand_back());
             }
         }
         self.let_go(&attempt);
-        self.tell(Happened::JobEnded { leased: self.worker.is_leased() });
+        self.tell(Happened::JobEnded { leased: self.crew.is_leased() });
     }
 
     /// Whether the executor of the job that just ended was this connection's own, and is free again.
@@ -368,18 +385,18 @@ impl Executor {
 
     /// A grab under way may still bring a job, which is run then, lease or not. Until then the revocation is open.
     fn answer_revocation(&mut self) {
-        if let Some(number) = self.unanswered.answer(self.worker.is_grabbing(), self.worker.has_news()) {
+        if let Some(number) = self.unanswered.answer(self.crew.is_grabbing(), self.crew.has_news()) {
             self.tell(Happened::Settled(number));
         }
     }
 
     /// The server has read the terminal packet: the attempt is over. Without this it stays, and its result is delivered when the
     /// server hands the job out again.
-    fn delivered(&mut self, handle: &[u8]) {
-        let Some(Undelivered { attempt, .. }) = self.undelivered.take_if(|undelivered| undelivered.handle == handle)
-        else {
+    fn delivered(&mut self, server: usize, handle: &[u8]) {
+        if self.undelivered.get(&server).is_none_or(|undelivered| undelivered.handle != handle) {
             return;
-        };
+        }
+        let Some(Undelivered { attempt, .. }) = self.undelivered.remove(&server) else { return };
         if !self.site.attempts.end(&attempt) {
             return;
         }
@@ -405,12 +422,13 @@ impl Executor {
     /// Says goodbye to the server once it is clear that no job is on its way here: geard fails a job whose connection
     /// ends.
     async fn close(mut self) {
-        self.worker.revoke();
+        self.crew.revoke();
         let settled = async {
-            while self.worker.is_grabbing() || self.undelivered.is_some() {
-                match self.worker.event().await {
-                    worker::Event::Delivered { handle } => self.delivered(&handle),
-                    worker::Event::Disconnected { .. } => self.undelivered = None,
+            while self.crew.is_grabbing() || !self.undelivered.is_empty() {
+                let crew::Event { server, what } = self.crew.event().await;
+                match what {
+                    worker::Event::Delivered { handle } => self.delivered(server, &handle),
+                    worker::Event::Disconnected { .. } => drop(self.undelivered.remove(&server)),
                     // It is handed back with the connection, before anything was begun for it.
                     worker::Event::Assigned(job) => {
                         info!(connection = %self.id, ?job, "hands back a job that came late");
@@ -428,8 +446,8 @@ impl Executor {
         if let Some(running) = self.running.take() {
             self.let_go(&running.attempt);
         }
-        let Self { id, worker, events, .. } = self;
-        management::close(worker, &id).await;
+        let Self { id, crew, events, .. } = self;
+        management::close(crew, &id).await;
         // The reconciler outlives its connections; at shutdown nobody needs to know.
         let _unheard = events.send((id, Happened::Closed));
     }

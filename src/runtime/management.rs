@@ -1,4 +1,5 @@
-//! `stop:HOST` and `set_description:HOST`: one connection per controller that answers whatever else is busy.
+//! `stop:HOST` and `set_description:HOST`: one connection per controller that answers whatever else is busy, at every
+//! Gearman server.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tracing::{error, info, warn};
 
 use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError};
 use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
-use crate::gearman::worker::{self, Report, Worker};
+use crate::gearman::crew::{self, Crew};
+use crate::gearman::worker::{self, Report};
 
 use super::executor::{Command, Events, Happened};
 use super::identity::ConnectionId;
@@ -29,25 +31,29 @@ pub(super) fn functions(host: &str) -> BTreeSet<FunctionName> {
 pub(super) async fn run(
     site: Arc<Site>,
     id: ConnectionId,
-    config: worker::Config,
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: Events,
 ) {
     let Some(host) = site.controller(&id.controller).map(|controller| controller.host.clone()) else {
         return tell(&events, &id, Happened::Closed);
     };
-    let mut worker = Worker::new(config);
+    let mut crew = Crew::new(site.servers.len());
     let names = functions(&host).into_iter().map(|name| Bytes::from(name.to_string()));
-    worker.offer(names.collect::<BTreeSet<Bytes>>());
-    worker.grant();
+    crew.offer(names.collect::<BTreeSet<Bytes>>());
+    crew.grant();
     let (answered, mut answers) = mpsc::unbounded_channel();
     loop {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
-            event = worker.event() => match event {
-                worker::Event::Connected => tell(&events, &id, Happened::Connected),
-                worker::Event::Disconnected { error, .. } => tell(&events, &id, Happened::Disconnected { error }),
-                worker::Event::Refused { code, text, .. } => warn!(connection = %id, code = %code, text = %text, "gearman server refused a packet"),
+            crew::Event { server, what } = crew.event() => match what {
+                worker::Event::Connected => tell(&events, &id, Happened::Connected { server }),
+                worker::Event::Disconnected { error, job } => {
+                    if job.is_some() {
+                        crew.grant();
+                    }
+                    tell(&events, &id, Happened::Disconnected { server, error });
+                }
+                worker::Event::Refused { code, text, .. } => warn!(connection = %id, server = site.servers[server].address(), code = %code, text = %text, "gearman server refused a packet"),
                 worker::Event::Woken | worker::Event::Revoked | worker::Event::Delivered { .. } => {}
                 worker::Event::Assigned(job) => {
                     let (site, controller, answered) = (Arc::clone(&site), id.controller.clone(), answered.clone());
@@ -65,33 +71,37 @@ pub(super) async fn run(
             },
             Some((handle, report)) = answers.recv() => {
                 // The job may have been lost with its connection meanwhile.
-                if worker.job().is_some_and(|job| job.handle == handle) {
-                    worker.report(report);
+                if crew.job().is_some_and(|job| job.handle == handle) {
+                    crew.report(report);
                 }
             }
-            command = commands.recv() => if matches!(command, None | Some(Command::Close)) { break },
+            command = commands.recv() => match command {
+                None | Some(Command::Close) => break,
+                Some(Command::Serve(server, config)) => crew.join(server, *config),
+                Some(_) => {}
+            },
         }
     }
     // An answer under way is given, and no request taken that nobody would answer.
-    worker.revoke();
+    crew.revoke();
     let settled = async {
-        while worker.is_running() || worker.is_grabbing() {
+        while crew.is_running() || crew.is_grabbing() {
             tokio::select! {
-                event = worker.event() => if let worker::Event::Assigned(_) = event { break },
-                Some((handle, report)) = answers.recv() => if worker.job().is_some_and(|job| job.handle == handle) {
-                    worker.report(report);
+                event = crew.event() => if let worker::Event::Assigned(_) = event.what { break },
+                Some((handle, report)) = answers.recv() => if crew.job().is_some_and(|job| job.handle == handle) {
+                    crew.report(report);
                 },
             }
         }
     };
     let _settled_or_not = timeout(CLOSING_PATIENCE, settled).await;
-    close(worker, &id).await;
+    close(crew, &id).await;
     tell(&events, &id, Happened::Closed);
 }
 
 /// Says goodbye to the server.
-pub(super) async fn close(worker: Worker, id: &ConnectionId) {
-    if let Err(error) = worker.close().await {
+pub(super) async fn close(crew: Crew, id: &ConnectionId) {
+    if let Err(error) = crew.close().await {
         tracing::debug!(connection = %id, %error, "connection to the gearman server did not end in order");
     }
 }

@@ -23,6 +23,7 @@ mod plan;
 mod reconciler;
 mod refusals;
 mod rules;
+mod server;
 mod settling;
 mod site;
 mod snapshot;
@@ -40,19 +41,19 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::domain::{BuildId, ControllerName, Function, FunctionName};
-use crate::gearman::admin::ServerKind;
-use crate::gearman::worker;
 use crate::jenkins;
 use crate::journal::{self, Journal, TerminalKind};
 use crate::policy::{self, Policies};
 
 use attempts::{KEPT_UNDELIVERED, NewAttempt, Outcome, Progress};
 use reconciler::{Inbox, Reconciler, Request};
+use server::Server;
 use site::{Site, View};
 use status::{Mode, Status};
 
 pub use config::{Config, OfflineMark, OnStuck, RejectAs};
 pub use plan::PipelineSlots;
+pub use server::ServerParts;
 
 const LOOK_FOR_UNDELIVERABLE: Duration = Duration::from_secs(30);
 
@@ -63,10 +64,8 @@ const NEVER_RECOGNISED: &str = "its job has no unique, so that it cannot be reco
 #[derive(Debug)]
 pub struct Parts {
     pub config: Config,
-    /// Address and manners of the connections; each gets a client id of its own.
-    pub worker: worker::Config,
-    /// What the server is; none asks it.
-    pub server_kind: Option<ServerKind>,
+    /// Every worker is at each of them.
+    pub servers: Vec<ServerParts>,
     pub journal: Journal,
     pub policies: Arc<Policies>,
     pub controllers: Vec<ControllerParts>,
@@ -120,10 +119,9 @@ impl Runtime {
             parts.controllers.iter().map(|controller| (controller.name.clone(), controller.host.clone())).collect();
         let controllers = spawn_pollers(parts.controllers, &pictures, &stop);
         let view = watch::Sender::new(View::default());
-        let server = parts.worker.server.clone();
         let site = Arc::new(Site::new(
             parts.config,
-            server.clone(),
+            parts.servers.into_iter().map(Server::new).collect(),
             parts.journal,
             parts.policies,
             controllers,
@@ -137,13 +135,13 @@ impl Runtime {
         let task = tokio::spawn({
             let (site, stop, cleared, pictures) =
                 (Arc::clone(&site), stop.clone(), cleared.clone(), Arc::clone(&pictures));
-            let looking_for_refusals = refusals::watch(Arc::clone(&site), requests.clone());
-            tokio::spawn(stop.clone().run_until_cancelled_owned(looking_for_refusals));
+            for number in 0..site.servers.len() {
+                let looking_for_refusals = refusals::watch(Arc::clone(&site), number, requests.clone());
+                tokio::spawn(stop.clone().run_until_cancelled_owned(looking_for_refusals));
+            }
             async move {
                 let inbox = Inbox { requests: received, pictures };
-                let serving =
-                    serve(site, view, parts.worker, parts.server_kind, hosts, known, cleared, inbox, stop.clone());
-                serving.await;
+                serve(site, view, hosts, known, cleared, inbox, stop.clone()).await;
                 stop.cancel();
                 // Nobody may be waiting.
                 let _unheard = done_sender.send(true);
@@ -193,10 +191,9 @@ impl Runtime {
         let before = self.site.controllers();
         let fresh = spawn_pollers(controllers, &self.pictures, &self.stop);
         let is_known = |name: &ControllerName| before.get(name).map(|controller| &controller.host) == hosts.get(name);
-        self.cleared.send_modify(|cleared| cleared.retain(|name, _| is_known(name)));
+        self.cleared.send_modify(|cleared| cleared.retain(|(name, _), _| is_known(name)));
         self.site.reconfigure(config, fresh);
-        let clearing = clearance::clear(Arc::clone(&self.site), hosts, self.cleared.clone());
-        tokio::spawn(self.stop.clone().run_until_cancelled_owned(clearing));
+        clearance::clear(&self.site, &hosts, &self.cleared);
         self.requests.send(Request::Reconfigured).map_err(|_| Error::Stopped)
     }
 
@@ -216,28 +213,21 @@ impl Runtime {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "called once; each is a part of its own")]
 async fn serve(
     site: Arc<Site>,
     view: watch::Sender<View>,
-    worker: worker::Config,
-    kind: Option<ServerKind>,
     hosts: BTreeMap<ControllerName, String>,
     known: Vec<journal::Attempt>,
     cleared: watch::Sender<reconciler::Clearances>,
     inbox: Inbox,
     stop: CancellationToken,
 ) {
-    // Before the server is asked anything: builds go on without it.
+    // Before any server is asked anything: builds go on without it.
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
-    if let Some(kind) = kind {
-        site.server_kind.get_or_init(|| kind);
-    }
-    let clearing = clearance::clear(Arc::clone(&site), hosts, cleared.clone());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(clearing));
-    let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, worker, cleared.subscribe());
+    clearance::clear(&site, &hosts, &cleared);
+    let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, cleared.subscribe());
     reconciler.run(inbox, happened, stop).await;
 }
 

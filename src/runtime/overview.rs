@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{ControllerName, FunctionName};
+use crate::gearman::admin::ServerKind;
 
 use super::attempts::Attempt;
 use super::identity::{ConnectionId, Role};
 use super::reconciler::{Link, Reconciler};
 use super::refusals;
+use super::server::Server;
 use super::site::{Controller, View};
 use super::status::{
     BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, Status, WorkerState,
@@ -17,16 +19,18 @@ use super::status::{
 impl Reconciler {
     pub(super) fn status(&self) -> Status {
         let view = self.view.borrow().clone();
-        let controllers = self.site.controllers();
+        let (controllers, servers) = (self.site.controllers(), &self.site.servers);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mode: self.mode,
             not_ready: self.not_ready(&view),
-            gearman: GearmanStatus {
-                server: self.site.server.address.clone(),
-                connections: self.links.len(),
-                connected: self.links.values().filter(|link| link.connected).count(),
-            },
+            gearman: self
+                .site
+                .servers
+                .iter()
+                .enumerate()
+                .map(|(number, server)| self.gearman(number, server))
+                .collect(),
             generation: self.site.policies.live().number(),
             controllers: controllers
                 .iter()
@@ -35,10 +39,25 @@ impl Reconciler {
             functions: functions(&view),
             builds: self.site.attempts.live().iter().map(|attempt| build(attempt)).collect(),
             policies: self.site.policies.list(),
-            notes: refusals::describe(&self.site.refused.borrow())
-                .into_iter()
+            notes: servers
+                .iter()
+                .filter_map(|server| refusals::describe(server.address(), &server.refused.borrow()))
                 .chain(view.table.notes.iter().map(ToString::to_string))
                 .collect(),
+        }
+    }
+
+    fn gearman(&self, number: usize, server: &Server) -> GearmanStatus {
+        GearmanStatus {
+            server: server.address().to_owned(),
+            kind: server.kind().map(|kind| match kind {
+                ServerKind::Gearmand { version } if version.is_empty() => "gearmand".to_owned(),
+                ServerKind::Gearmand { version } => format!("gearmand {version}"),
+                ServerKind::Geard => "geard".to_owned(),
+                ServerKind::Other => "another kind".to_owned(),
+            }),
+            connections: self.links.len(),
+            connected: self.links.values().filter(|link| link.connected.contains(&number)).count(),
         }
     }
 
@@ -53,9 +72,12 @@ impl Reconciler {
             reasons.push("no controller was reached yet".to_owned());
         }
         // Before there is anything to offer there is nothing to connect.
-        let nothing_to_connect = self.links.is_empty() && self.site.server_kind.get().is_some();
-        if !nothing_to_connect && !self.links.values().any(|link| link.connected) {
-            reasons.push(format!("not connected to the gearman server {}", self.site.server));
+        let servers = &self.site.servers;
+        let nothing_to_connect = self.links.is_empty() && servers.iter().any(|server| server.kind().is_some());
+        if !nothing_to_connect && self.links.values().all(|link| link.connected.is_empty()) {
+            let servers: Vec<&str> = servers.iter().map(Server::address).collect();
+            let which = if let [_] = servers[..] { "the gearman server" } else { "any of the gearman servers" };
+            reasons.push(format!("not connected to {which} {}", servers.join(", ")));
         }
         reasons
     }
@@ -63,7 +85,9 @@ impl Reconciler {
     fn controller(&self, name: &ControllerName, controller: &Controller, view: &View) -> ControllerStatus {
         let picture = controller.watcher.picture().borrow().clone();
         let snapshot = view.snapshot.controllers.get(name);
-        let not_cleared = self.cleared.borrow().get(name).and_then(|cleared| cleared.clone().err());
+        let cleared = self.cleared.borrow();
+        let not_cleared = cleared.iter().find_map(|((of, _), cleared)| cleared.clone().err().filter(|_| of == name));
+        drop(cleared);
         let trouble = picture.trouble.as_ref().map(|trouble| trouble.text.clone());
         let nodes = snapshot.into_iter().flat_map(|snapshot| snapshot.nodes.iter()).map(|node| NodeStatus {
             name: node.name.clone(),
@@ -103,7 +127,12 @@ fn worker(id: &ConnectionId, link: &Link, host: &str) -> WorkerStatus {
         (None, true) => WorkerState::Grabbing,
         (None, false) => WorkerState::Waiting,
     };
-    WorkerStatus { client_id: id.client_id(host), connected: link.connected, state, function: link.state.job.clone() }
+    WorkerStatus {
+        client_id: id.client_id(host),
+        connected: !link.connected.is_empty(),
+        state,
+        function: link.state.job.clone(),
+    }
 }
 
 fn functions(view: &View) -> BTreeMap<FunctionName, FunctionStatus> {

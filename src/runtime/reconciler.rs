@@ -13,10 +13,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
-use crate::gearman::admin::ServerKind;
-use crate::gearman::worker;
-
 use super::ask_again::AskAgain;
 use super::executor::{self, Command, Happened};
 use super::identity::{ConnectionId, Role};
@@ -29,12 +25,10 @@ use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
 use super::table::{FunctionTable, Row, table};
+use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
 
 /// A controller that has not answered for so long offers nothing.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
-
-/// ECHO is answered by gearmand within milliseconds; a peer that is silent for so long is gone.
-const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// How often the loop looks although nothing happened: for back-offs that run out.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,8 +40,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Request {
     Status(oneshot::Sender<Status>),
-    /// Asks what connections that are up offer.
-    Offers(oneshot::Sender<Offers>),
+    /// Asks what connections that are up offer to a server.
+    Offers(usize, oneshot::Sender<Offers>),
     SetMode(Mode),
     /// Controllers came or went.
     Reconfigured,
@@ -56,14 +50,15 @@ pub(super) enum Request {
 pub(super) struct Reconciler {
     pub(super) site: Arc<Site>,
     pub(super) view: watch::Sender<View>,
-    worker_config: worker::Config,
     pub(super) links: BTreeMap<ConnectionId, Link>,
     pub(super) mode: Mode,
-    /// The controllers whose management functions nobody else serves.
+    /// The controllers whose management functions nobody else serves, and where.
     pub(super) cleared: watch::Receiver<Clearances>,
     inputs: Option<TableInputs>,
     computing: Option<JoinHandle<FunctionTable>>,
     ask_again: AskAgain,
+    /// The connections without a lease that were woken, each with the server that woke it.
+    woken: Vec<(ConnectionId, usize)>,
     events: mpsc::UnboundedSender<(ConnectionId, Happened)>,
 }
 
@@ -73,7 +68,10 @@ pub(super) struct Link {
     meanings: Arc<Row>,
     /// The client id that it was opened with.
     client_id: String,
-    pub(super) connected: bool,
+    /// The servers that it was told to serve.
+    serves: BTreeSet<usize>,
+    /// Those that it is connected to.
+    pub(super) connected: BTreeSet<usize>,
     /// Its lease was revoked, and a grab that was under way may still bring a job.
     settling: Settling,
     commands: mpsc::UnboundedSender<Command>,
@@ -94,8 +92,8 @@ struct ControllerInputs {
     nodes: Vec<(NodeName, bool, NodeMode, BTreeSet<String>)>,
 }
 
-/// For each controller that was looked up at the server: whether its management functions are free for us.
-pub(super) type Clearances = BTreeMap<ControllerName, Result<(), String>>;
+/// For each controller that was looked up at a server: whether its management functions are free for us there.
+pub(super) type Clearances = BTreeMap<(ControllerName, usize), Result<(), String>>;
 
 pub(super) struct Inbox {
     pub(super) requests: mpsc::UnboundedReceiver<Request>,
@@ -106,20 +104,19 @@ impl Reconciler {
     pub(super) fn new(
         site: Arc<Site>,
         view: watch::Sender<View>,
-        worker_config: worker::Config,
         cleared: watch::Receiver<Clearances>,
     ) -> (Self, mpsc::UnboundedReceiver<(ConnectionId, Happened)>) {
         let (events, happened) = mpsc::unbounded_channel();
         let reconciler = Self {
             site,
             view,
-            worker_config,
             links: BTreeMap::new(),
             mode: Mode::Serving,
             cleared,
             inputs: None,
             computing: None,
             ask_again: AskAgain::new(),
+            woken: Vec::new(),
             events,
         };
         (reconciler, happened)
@@ -156,6 +153,7 @@ impl Reconciler {
             while let Ok((id, happened)) = happened.try_recv() {
                 self.note(&id, happened);
             }
+            self.wake_others();
             self.reconcile();
         }
         for link in self.links.values() {
@@ -188,15 +186,15 @@ impl Reconciler {
     fn note(&mut self, id: &ConnectionId, happened: Happened) {
         let Some(link) = self.links.get_mut(id) else { return };
         match happened {
-            Happened::Connected => {
-                link.connected = true;
+            Happened::Connected { server } => {
+                link.connected.insert(server);
                 self.site.registrations.send_replace(());
             }
-            Happened::Disconnected { error } => {
-                if link.connected {
-                    warn!(connection = %id, %error, "connection to the gearman server lost; reconnecting");
+            Happened::Disconnected { server, error } => {
+                if link.connected.remove(&server) {
+                    let server = self.site.servers[server].address();
+                    warn!(connection = %id, server, %error, "connection to the gearman server lost; reconnecting");
                 }
-                link.connected = false;
             }
             Happened::JobStarted(function) => link.state.job = Some(function),
             Happened::JobEnded { leased } => {
@@ -207,20 +205,26 @@ impl Reconciler {
                 }
             }
             Happened::Settled(revocation) => link.settling.settle(revocation),
-            Happened::Woken => self.wake_another(id),
+            Happened::Woken { server } => self.woken.push((id.clone(), server)),
             Happened::Closed => {
                 self.links.remove(id);
             }
         }
     }
 
-    /// A sleeper without a lease was woken: every leased one that shares a function with it looks for the job.
-    fn wake_another(&self, woken: &ConnectionId) {
-        let Some(functions) = self.links.get(woken).map(|link| &link.state.offered) else { return };
-        for (id, link) in &self.links {
-            let is_sleeper = id != woken && link.state.leased && link.state.job.is_none();
-            if is_sleeper && !link.state.offered.is_disjoint(functions) {
-                let _closed_meanwhile = link.commands.send(Command::Wake);
+    /// Sleepers without a lease were woken: every leased one that shares a function with one of them looks for the job.
+    fn wake_others(&mut self) {
+        let woken = std::mem::take(&mut self.woken);
+        let servers: BTreeSet<usize> = woken.iter().map(|(_, server)| *server).collect();
+        for server in servers {
+            for (id, link) in self.links.iter().filter(|(_, link)| link.state.leased && link.state.job.is_none()) {
+                let is_meant = |(other, at): &(ConnectionId, usize)| {
+                    let functions = self.links.get(other).map(|other| &other.state.offered);
+                    *at == server && other != id && functions.is_some_and(|f| !f.is_disjoint(&link.state.offered))
+                };
+                if woken.iter().any(is_meant) {
+                    let _closed_meanwhile = link.commands.send(Command::Wake(server));
+                }
             }
         }
     }
@@ -230,8 +234,8 @@ impl Reconciler {
             Request::Status(reply) => {
                 let _gone = reply.send(self.status());
             }
-            Request::Offers(reply) => {
-                let _gone = reply.send(self.offers());
+            Request::Offers(server, reply) => {
+                let _gone = reply.send(self.offers(server));
             }
             Request::SetMode(mode) => {
                 // A drain has an end of its own; only a resume calls it off.
@@ -244,7 +248,7 @@ impl Reconciler {
         }
     }
 
-    fn offers(&self) -> Offers {
+    fn offers(&self, server: usize) -> Offers {
         let of = |(id, link): (&ConnectionId, &Link)| {
             let functions = match id.role {
                 Role::Manager => {
@@ -253,7 +257,7 @@ impl Reconciler {
                 }
                 Role::Executor { .. } | Role::Pipeline { .. } => link.state.offered.clone(),
             };
-            link.connected.then(|| (link.client_id.clone(), functions))
+            link.connected.contains(&server).then(|| (link.client_id.clone(), functions))
         };
         self.links.iter().filter_map(of).collect()
     }
@@ -282,6 +286,21 @@ impl Reconciler {
             self.apply(step, &table);
         }
         self.close_misnamed();
+        self.serve_cleared();
+    }
+
+    /// Lets connections serve the servers at which their controllers were cleared.
+    fn serve_cleared(&mut self) {
+        let cleared = self.cleared.borrow();
+        for (id, link) in &mut self.links {
+            for (number, server) in self.site.servers.iter().enumerate() {
+                let is_clear = matches!(cleared.get(&(id.controller.clone(), number)), Some(Ok(())));
+                if is_clear && link.serves.insert(number) {
+                    let config = Box::new(server.worker(&link.client_id));
+                    let _closed_already = link.commands.send(Command::Serve(number, config));
+                }
+            }
+        }
     }
 
     /// Closes connections whose controller has got another host; the next plan opens them under their new names.
@@ -300,7 +319,8 @@ impl Reconciler {
         let mut controllers = BTreeMap::new();
         let cleared = self.cleared.borrow();
         for (name, controller) in self.site.controllers().iter() {
-            if !matches!(cleared.get(name), Some(Ok(()))) {
+            let is_clear_at = |server| matches!(cleared.get(&(name.clone(), server)), Some(Ok(())));
+            if !(0..self.site.servers.len()).any(is_clear_at) {
                 continue;
             }
             let picture = controller.watcher.picture().borrow().clone();
@@ -396,18 +416,16 @@ impl Reconciler {
     fn open(&mut self, id: ConnectionId) {
         let Some(controller) = self.site.controller(&id.controller) else { return };
         let client_id = id.client_id(&controller.host);
-        let answers_echo = matches!(self.site.server_kind.get(), Some(ServerKind::Gearmand { .. }));
-        let heartbeat = answers_echo.then_some(HEARTBEAT);
-        let config = worker::Config { client_id: client_id.clone(), heartbeat, ..self.worker_config.clone() };
         let (commands, received) = mpsc::unbounded_channel();
         let (site, events) = (Arc::clone(&self.site), self.events.clone());
         if id.role == Role::Manager {
-            tokio::spawn(management::run(site, id.clone(), config, received, events));
+            tokio::spawn(management::run(site, id.clone(), received, events));
         } else {
-            tokio::spawn(executor::run(site, id.clone(), config, received, events));
+            tokio::spawn(executor::run(site, id.clone(), client_id.clone(), received, events));
         }
         let (state, meanings) = (plan::Connection::default(), Arc::default());
-        let link = Link { state, meanings, client_id, connected: false, settling: Settling::default(), commands };
+        let (serves, connected) = (BTreeSet::new(), BTreeSet::new());
+        let link = Link { state, meanings, client_id, serves, connected, settling: Settling::default(), commands };
         self.links.insert(id, link);
     }
 

@@ -1,4 +1,4 @@
-//! Finds functions that the Gearman server refuses without a word.
+//! Finds functions that a Gearman server refuses without a word.
 //!
 //! geard's access list drops a CAN_DO that it does not allow, and nobody is told: the worker looks registered and gets
 //! no job, ever. So what the connections offer is compared with what the server lists, soon after it has changed and
@@ -17,6 +17,7 @@ use crate::domain::FunctionName;
 use crate::gearman::admin::{self, Admin, WorkerLine};
 
 use super::reconciler::Request;
+use super::server::Server;
 use super::site::Site;
 
 /// Registrations are on their way for a moment; the list of all workers can be long.
@@ -28,25 +29,26 @@ const REGULARLY: Duration = Duration::from_secs(5 * 60);
 /// More names than these do not fit into a line that somebody reads.
 const MOST_NAMED: usize = 5;
 
-/// What each connection that is up offers, by its client id.
+/// What each connection to a server that is up offers, by its client id.
 pub(super) type Offers = BTreeMap<String, BTreeSet<FunctionName>>;
 
 /// Functions, each with the client ids of those that offer it and are not listed with it.
 pub(super) type Refused = BTreeMap<FunctionName, BTreeSet<String>>;
 
-/// Compares until nobody is left to ask.
-pub(super) async fn watch(site: Arc<Site>, requests: mpsc::UnboundedSender<Request>) {
+/// Compares at one server until nobody is left to ask.
+pub(super) async fn watch(site: Arc<Site>, number: usize, requests: mpsc::UnboundedSender<Request>) {
+    let server = &site.servers[number];
     let mut changes = site.registrations.subscribe();
     let mut before = Refused::new();
     loop {
-        let again = if before == *site.refused.borrow() { REGULARLY } else { SETTLED };
+        let again = if before == *server.refused.borrow() { REGULARLY } else { SETTLED };
         pause(&mut changes, again).await;
         let (reply, offers) = oneshot::channel();
-        if requests.send(Request::Offers(reply)).is_err() {
+        if requests.send(Request::Offers(number, reply)).is_err() {
             return;
         }
         let Ok(offers) = offers.await else { return };
-        let listed = match listed(&site).await {
+        let listed = match listed(server).await {
             Ok(listed) => listed,
             // Whoever connects says that the server cannot be reached.
             Err(error) => {
@@ -57,9 +59,9 @@ pub(super) async fn watch(site: Arc<Site>, requests: mpsc::UnboundedSender<Reque
         let now = missing(&offers, &listed);
         let refused = in_both(&before, &now);
         before = now;
-        site.refused.send_if_modified(|known| {
+        server.refused.send_if_modified(|known| {
             let has_changed = *known != refused;
-            tell(known, &refused);
+            tell(server.address(), known, &refused);
             *known = refused;
             has_changed
         });
@@ -72,11 +74,11 @@ pub(super) fn of<'a>(refused: &'a Refused, client_id: &'a str) -> impl Iterator<
 }
 
 /// Says in a sentence what is refused, and what to do; none if nothing is.
-pub(super) fn describe(refused: &Refused) -> Option<String> {
+pub(super) fn describe(server: &str, refused: &Refused) -> Option<String> {
     let ids: BTreeSet<&str> = refused.values().flatten().map(String::as_str).collect();
     (!refused.is_empty()).then(|| {
         format!(
-            "the gearman server does not list {} for {}, which offer them, and gives no job of them; if it has an access list \
+            "the gearman server {server} does not list {} for {}, which offer them, and gives no job of them; if it has an access list \
              (geard's --acl), let the common name of our certificate register them, and restart the daemon",
             some(refused.keys().map(FunctionName::as_str)),
             some(ids.into_iter()),
@@ -96,8 +98,8 @@ async fn pause(changes: &mut watch::Receiver<()>, again: Duration) {
     }
 }
 
-async fn listed(site: &Site) -> Result<Vec<WorkerLine>, admin::Error> {
-    Admin::connect(&site.server, admin::Config::default()).await?.workers().await
+async fn listed(server: &Server) -> Result<Vec<WorkerLine>, admin::Error> {
+    Admin::connect(server.endpoint(), admin::Config::default()).await?.workers().await
 }
 
 /// Returns what is offered and not listed. Connections that are not listed at all have just come or gone.
@@ -127,16 +129,16 @@ fn in_both(before: &Refused, now: &Refused) -> Refused {
     now.iter().filter_map(both).collect()
 }
 
-fn tell(known: &Refused, refused: &Refused) {
+fn tell(server: &str, known: &Refused, refused: &Refused) {
     let is_new = |(function, _): &(&FunctionName, &BTreeSet<String>)| !known.contains_key(*function);
     let new: Refused = refused.iter().filter(is_new).map(|(function, ids)| (function.clone(), ids.clone())).collect();
-    if let Some(text) = describe(&new) {
+    if let Some(text) = describe(server, &new) {
         warn!("{text}");
     }
     let accepted: Vec<&str> =
         known.keys().filter(|function| !refused.contains_key(*function)).map(FunctionName::as_str).collect();
     if !accepted.is_empty() {
-        info!("no longer refused by the gearman server, or no longer offered: {}", some(accepted.into_iter()));
+        info!(server, "no longer refused by the gearman server, or no longer offered: {}", some(accepted.into_iter()));
     }
 }
 
@@ -235,7 +237,7 @@ mod tests {
         let many: Vec<String> = (0..7).map(|number| format!("build:p{number}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let refused = missing(&offers(&[("a_exec-0", &many)]), &[line("a_exec-0", &[])]);
-        expect!["the gearman server does not list build:p0, build:p1, build:p2, build:p3, build:p4 and 2 more for a_exec-0, which offer them, and gives no job of them; if it has an access list (geard's --acl), let the common name of our certificate register them, and restart the daemon"].assert_eq(&describe(&refused).unwrap());
-        assert_eq!(describe(&Refused::new()), None);
+        expect!["the gearman server gear:4730 does not list build:p0, build:p1, build:p2, build:p3, build:p4 and 2 more for a_exec-0, which offer them, and gives no job of them; if it has an access list (geard's --acl), let the common name of our certificate register them, and restart the daemon"].assert_eq(&describe("gear:4730", &refused).unwrap());
+        assert_eq!(describe("gear:4730", &Refused::new()), None);
     }
 }

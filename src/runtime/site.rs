@@ -1,7 +1,7 @@
 //! What the tasks of a running daemon share: the controllers, the journal, the policies, the attempts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -9,15 +9,13 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
-use crate::gearman::Endpoint;
-use crate::gearman::admin::ServerKind;
 use crate::jenkins;
 use crate::journal::{AttemptKey, Journal};
 use crate::policy::{self, Policies};
 
 use super::attempts::Attempts;
 use super::config::Config;
-use super::refusals::Refused;
+use super::server::Server;
 use super::snapshot::Snapshot;
 use super::table::FunctionTable;
 
@@ -31,10 +29,8 @@ const LONGEST_WITHHOLD: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug)]
 pub(super) struct Site {
     config: Mutex<Arc<Config>>,
-    /// The Gearman server; its address as it is configured is part of an attempt's key.
-    pub(super) server: Endpoint,
-    /// What the server is, once it was asked.
-    pub(super) server_kind: OnceLock<ServerKind>,
+    /// The Gearman servers. Everywhere their numbers are their places here.
+    pub(super) servers: Vec<Server>,
     pub(super) journal: Journal,
     pub(super) policies: Arc<Policies>,
     pub(super) attempts: Attempts,
@@ -43,10 +39,8 @@ pub(super) struct Site {
     pub(super) starts: StartGates,
     pub(super) offline_marks: OfflineMarks,
     pub(super) hand_backs: HandBacks,
-    /// Changes whenever a connection is told what to offer, or tells the server.
+    /// Changes whenever a connection is told what to offer, or tells a server.
     pub(super) registrations: watch::Sender<()>,
-    /// What is offered and the server does not list.
-    pub(super) refused: watch::Sender<Refused>,
     /// The runtime stops: tasks of builds end where they are.
     pub(super) stop: CancellationToken,
 }
@@ -56,7 +50,7 @@ pub(super) type Controllers = BTreeMap<ControllerName, Arc<Controller>>;
 impl Site {
     pub(super) fn new(
         config: Config,
-        server: Endpoint,
+        servers: Vec<Server>,
         journal: Journal,
         policies: Arc<Policies>,
         controllers: Controllers,
@@ -65,8 +59,7 @@ impl Site {
     ) -> Self {
         Self {
             config: Mutex::new(Arc::new(config)),
-            server,
-            server_kind: OnceLock::new(),
+            servers,
             journal,
             policies,
             attempts: Attempts::default(),
@@ -76,7 +69,6 @@ impl Site {
             offline_marks: OfflineMarks::default(),
             hand_backs: HandBacks::default(),
             registrations: watch::Sender::new(()),
-            refused: watch::Sender::default(),
             stop,
         }
     }

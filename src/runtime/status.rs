@@ -14,7 +14,8 @@ pub struct Status {
     pub mode: Mode,
     /// Empty when jobs are taken; else why not.
     pub not_ready: Vec<String>,
-    pub gearman: GearmanStatus,
+    /// Each Gearman server.
+    pub gearman: Vec<GearmanStatus>,
     pub generation: u64,
     pub controllers: Vec<ControllerStatus>,
     /// How many nodes offer each function.
@@ -38,6 +39,8 @@ pub enum Mode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GearmanStatus {
     pub server: String,
+    /// What it is; none until it has answered for the first time.
+    pub kind: Option<String>,
     pub connections: usize,
     pub connected: usize,
 }
@@ -70,10 +73,11 @@ pub struct NodeStatus {
     pub workers: Vec<WorkerStatus>,
 }
 
-/// A connection to the Gearman server.
+/// A worker, with a connection to each Gearman server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerStatus {
     pub client_id: String,
+    /// To one server at least.
     pub connected: bool,
     pub state: WorkerState,
     /// The function of its job.

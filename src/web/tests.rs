@@ -33,7 +33,12 @@ impl Daemon for Fake {
             version: "1.2.3".to_owned(),
             mode: Mode::Serving,
             not_ready: self.not_ready.lock().unwrap().clone(),
-            gearman: GearmanStatus { server: "127.0.0.1:4730".to_owned(), connections: 2, connected: 1 },
+            gearman: vec![GearmanStatus {
+                server: "127.0.0.1:4730".to_owned(),
+                kind: Some("geard".to_owned()),
+                connections: 2,
+                connected: 1,
+            }],
             generation: 7,
             controllers: Vec::new(),
             functions: BTreeMap::new(),

@@ -5,4 +5,5 @@ mod functions;
 mod grabbing;
 mod nodes;
 mod packets;
+mod servers;
 mod workers;

@@ -18,7 +18,7 @@ use crate::jenkins::{self, BaseUrl, Credentials, Intervals};
 use crate::journal::Journal;
 use crate::policy::{self, Grant, Policies, SlotGuard};
 use crate::runtime::status::Status;
-use crate::runtime::{self, ControllerParts, Parts, Runtime};
+use crate::runtime::{self, ControllerParts, Parts, Runtime, ServerParts};
 use crate::simulator::{Fleet, Options, Simulator};
 
 use super::fleet;
@@ -71,8 +71,7 @@ impl Site {
         }
         let parts = Parts {
             config: runtime::Config::default(),
-            worker: worker::Config::new(address.clone(), ""),
-            server_kind: None,
+            servers: vec![ServerParts { worker: worker::Config::new(address.clone(), ""), kind: None }],
             journal: Journal::open(home.path().join("journal.sqlite"))?,
             policies,
             controllers: controllers
@@ -92,7 +91,7 @@ impl Site {
 
     pub(super) async fn wait_until_ready(&self, patience: Duration) -> anyhow::Result<()> {
         self.wait(patience, "the runtime to be ready", |status| {
-            let connected = status.gearman.connected == status.gearman.connections;
+            let connected = status.gearman.iter().all(|server| server.connected == server.connections);
             let offered =
                 status.controllers.len() == 2 && status.functions.contains_key(&known("build:shop/web/test:ubuntu"));
             status.not_ready.is_empty() && connected && offered

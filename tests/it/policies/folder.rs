@@ -63,7 +63,7 @@ on_both_servers! {
         let site = site_of_two_projects().policy_file("10-names.wasm", BROKEN).start_without_waiting(server).await;
         complains(&site, &["10-names.wasm", "gate interface"]).await;
         eventually("management is up", || async { site.server.workers_for("stop:ci").await == 1 }).await;
-        eventually("the workers are there", || async { site.status().await.gearman.connected == 2 }).await;
+        eventually("the workers are there", || async { site.status().await.gearman[0].connected == 2 }).await;
         let updates = site.server.run("stop:ci", "", r#"{"name":"lint","number":1}"#).await;
         assert!(updates.last().is_some_and(|update| !matches!(update, Update::Complete(_))), "{updates:?}");
         assert_eq!(site.server.functions_of("a_exec-0").await, [""; 0]);

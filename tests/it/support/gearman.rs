@@ -81,9 +81,13 @@ impl GearmanServer {
         assert!(self.process.try_wait().unwrap().is_none(), "the gearman server ended at once; is the port taken?");
     }
 
-    /// Kills the server and starts another one in its place.
-    pub(crate) async fn restart(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.process.kill().await.unwrap();
+    }
+
+    /// Kills the server, if it still runs, and starts another one in its place.
+    pub(crate) async fn restart(&mut self) {
+        self.kill().await;
         let port = self.address.rsplit(':').next().unwrap().parse().unwrap();
         self.process = spawn(self.kind, port, &self.log);
         self.wait_until_up().await;

@@ -14,7 +14,7 @@ mod site;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use gearman::{GearmanServer, Kind, completion, exception, free_port, spawn_geard_with_access_list};
+pub(crate) use gearman::{GearmanServer, Job, Kind, completion, exception, free_port, spawn_geard_with_access_list};
 pub(crate) use hand::Hand;
 pub(crate) use pki::{CLIENT, Pki};
 pub(crate) use proxy::Proxy;

@@ -12,7 +12,7 @@ use layshaft::jenkins::{self, BaseUrl, Credentials, Intervals};
 use layshaft::journal::Journal;
 use layshaft::policy::{self, Policies};
 use layshaft::runtime::status::{Status, WorkerState};
-use layshaft::runtime::{self, ControllerParts, Parts, Runtime};
+use layshaft::runtime::{self, ControllerParts, Parts, Runtime, ServerParts};
 use layshaft::simulator::{
     Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, Permission, ProjectSpec, Simulator, Version,
 };
@@ -44,6 +44,8 @@ pub(crate) struct SiteBuilder {
     poll: Intervals,
     /// What the daemon's user may not do on a controller.
     forbidden: BTreeMap<String, Permission>,
+    /// Further Gearman servers.
+    others: Vec<String>,
 }
 
 /// A running site.
@@ -57,9 +59,9 @@ pub(crate) struct Site {
     config: runtime::Config,
     slots: BTreeMap<String, policy::SlotGuard>,
     serve: bool,
-    /// The address under which the runtime knows the server.
-    gearman: String,
     poll: Intervals,
+    /// The addresses under which the runtime knows its servers.
+    gearman: Vec<String>,
     stop: CancellationToken,
     /// Ends with each runtime.
     stop_watching: CancellationToken,
@@ -87,6 +89,7 @@ impl SiteBuilder {
                 modes: QUICK,
             },
             forbidden: BTreeMap::new(),
+            others: Vec::new(),
         }
     }
 
@@ -105,6 +108,12 @@ impl SiteBuilder {
     /// Lets the runtime reach the Gearman server through a proxy; clients go straight to it.
     pub(crate) fn through(mut self, proxy: &Proxy) -> Self {
         self.gearman = Some(proxy.address.clone());
+        self
+    }
+
+    /// Lets the runtime serve another Gearman server too.
+    pub(crate) fn and_serves(mut self, address: &str) -> Self {
+        self.others.push(address.to_owned());
         self
     }
 
@@ -197,7 +206,8 @@ impl SiteBuilder {
             false => None,
         };
         let beside = recorder.as_ref().map_or(&server.address, |recorder| &recorder.address);
-        let gearman = self.gearman.unwrap_or_else(|| beside.clone());
+        let mut gearman = vec![self.gearman.unwrap_or_else(|| beside.clone())];
+        gearman.extend(self.others);
         Site {
             gearman,
             server,
@@ -251,8 +261,7 @@ impl Site {
         tokio::spawn(Arc::clone(&policies).watch(self.stop_watching.clone()));
         let parts = Parts {
             config: self.config.clone(),
-            worker: worker::Config::new(self.gearman.clone(), ""),
-            server_kind: None,
+            servers: self.gearman.iter().map(server_parts).collect(),
             journal: Journal::open(self.folder.path().join("journal.sqlite")).unwrap(),
             policies,
             controllers: self.controller_parts(),
@@ -316,7 +325,7 @@ impl Site {
             status.not_ready.is_empty()
                 && status.controllers.len() == self.controllers.len()
                 && status.controllers.iter().all(|controller| controller.reachable)
-                && status.gearman.connected == status.gearman.connections
+                && status.gearman.iter().all(|server| server.connected == server.connections)
         })
         .await;
     }
@@ -417,6 +426,10 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+fn server_parts(address: &String) -> ServerParts {
+    ServerParts { worker: worker::Config::new(address, ""), kind: None }
 }
 
 /// Returns one of the example policies, as it is committed.

@@ -1,0 +1,69 @@
+//! A Gearman server as the runtime knows it: how it is spoken to, and what it turned out to be.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::gearman::Endpoint;
+use crate::gearman::admin::ServerKind;
+use crate::gearman::worker;
+
+use super::refusals::Refused;
+
+/// ECHO is answered by gearmand within milliseconds; a peer that is silent for so long is gone.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// A server of the configuration.
+#[derive(Debug)]
+pub struct ServerParts {
+    /// Address and manners of the connections; each gets a client id of its own. The pace is this server's alone, or
+    /// one that does not answer would hold up the others.
+    pub worker: worker::Config,
+    /// What it is; none asks it.
+    pub kind: Option<ServerKind>,
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    worker: worker::Config,
+    kind: OnceLock<ServerKind>,
+    /// What is offered and it does not list.
+    pub(super) refused: watch::Sender<Refused>,
+}
+
+impl Server {
+    pub(super) fn new(parts: ServerParts) -> Self {
+        let kind = parts.kind.map_or_else(OnceLock::new, OnceLock::from);
+        Self { worker: parts.worker, kind, refused: watch::Sender::default() }
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.worker.server
+    }
+
+    /// Returns the address as it is configured, which is part of an attempt's key.
+    pub(super) fn address(&self) -> &str {
+        &self.worker.server.address
+    }
+
+    /// Returns what it is, if that is known.
+    pub(super) fn kind(&self) -> Option<&ServerKind> {
+        self.kind.get()
+    }
+
+    pub(super) fn is(&self, kind: ServerKind) {
+        // Whoever was first has asked the same server.
+        let _known_already = self.kind.set(kind);
+    }
+
+    /// Returns what a worker with that name needs to know.
+    pub(super) fn worker(&self, client_id: &str) -> worker::Config {
+        let answers_echo = matches!(self.kind(), Some(ServerKind::Gearmand { .. }));
+        worker::Config {
+            client_id: client_id.to_owned(),
+            heartbeat: answers_echo.then_some(HEARTBEAT),
+            ..self.worker.clone()
+        }
+    }
+}

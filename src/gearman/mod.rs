@@ -51,6 +51,8 @@ pub mod priority;
 mod pulse;
 pub mod server;
 pub mod session;
+#[cfg(any(test, fuzzing))]
+mod steps;
 mod stream;
 #[cfg(test)]
 mod testing;

@@ -49,6 +49,7 @@ pub mod pace;
 pub mod packet;
 pub mod priority;
 mod pulse;
+mod restraint;
 pub mod server;
 pub mod session;
 #[cfg(any(test, fuzzing))]

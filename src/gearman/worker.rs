@@ -22,6 +22,7 @@ use super::endpoint::Endpoint;
 use super::pace::Pace;
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
+use super::restraint::Restraint;
 use super::session::{self, Session};
 
 pub use super::session::{Job, Report, Revocation};
@@ -96,6 +97,7 @@ enum Link {
 struct Live {
     connection: Connection,
     pulse: Pulse,
+    restraint: Restraint,
     since: Instant,
 }
 
@@ -108,6 +110,8 @@ enum Loss {
     Violation(&'static str),
     #[error("server has been silent for {0:?}")]
     Silence(Duration),
+    #[error("server has owed an answer for {0:?}")]
+    NoAnswer(Duration),
 }
 
 impl Worker {
@@ -254,7 +258,7 @@ impl Worker {
     fn gain(&mut self, connection: Connection) {
         let now = Instant::now();
         let pulse = Pulse::new(self.config.heartbeat, self.config.answer_timeout, now);
-        self.link = Link::Up(Box::new(Live { connection, pulse, since: now }));
+        self.link = Link::Up(Box::new(Live { connection, pulse, restraint: Restraint::new(now), since: now }));
         self.outage_is_known = false;
         self.session.connected();
         self.events.push_back(Event::Connected);
@@ -339,16 +343,29 @@ async fn connect(config: Config) -> Result<Connection, ConnectionError> {
 impl Live {
     /// Writes what the session has to say, and lets it hear what comes, once.
     ///
-    /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
+    /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for, and a
+    /// rest ends when it would have.
     async fn converse(&mut self, session: &mut Session) -> Result<(), Loss> {
+        if let Some(later) = self.restraint.rests_until() {
+            sleep_until(later).await;
+        }
         for packet in session.take_packets() {
             self.connection.queue(&packet)?;
         }
-        self.pulse.awaits_answer(session.awaits_answer(), Instant::now());
+        let (was_grabbing, was_owed) = (session.is_grabbing(), session.awaits_answer());
+        self.pulse.awaits_answer(was_owed, Instant::now());
         self.exchange().await?;
-        self.pulse.heard(Instant::now());
         while let Some(frame) = self.connection.next_frame()? {
             session.receive(frame);
+        }
+        let now = Instant::now();
+        self.pulse.heard(self.connection.is_mid_packet(), now);
+        let has_answered_grab = was_grabbing && !session.is_grabbing();
+        if has_answered_grab || !session.awaits_answer() {
+            self.pulse.answered();
+        }
+        if has_answered_grab && session.job().is_none() {
+            self.restraint.looked_in_vain(now);
         }
         Ok(())
     }
@@ -365,7 +382,8 @@ impl Live {
                     match self.pulse.verdict(now) {
                         Verdict::Wait => {}
                         Verdict::SendEcho => self.connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
-                        Verdict::GiveUp => return Err(Loss::Silence(self.pulse.silence(now))),
+                        Verdict::GiveUpSilence => return Err(Loss::Silence(self.pulse.silence(now))),
+                        Verdict::GiveUpAnswer => return Err(Loss::NoAnswer(self.pulse.answer_timeout())),
                     }
                 }
             }

@@ -260,7 +260,7 @@ def handles_of(tape):
 
 def chunks(tag, raw):
     """Steps that say bytes, 255 at a time."""
-    return b"".join(bytes([tag, len(part)]) + part for part in (raw[i : i + 255] for i in range(0, len(raw), 255)))
+    return b"".join(tag + bytes([len(part)]) + part for part in (raw[i : i + 255] for i in range(0, len(raw), 255)))
 
 
 def as_server_play(tape, handles):
@@ -270,7 +270,7 @@ def as_server_play(tape, handles):
         if not upstream:
             continue
         if data:
-            play += b"".join(chunks(place + 4, with_handles(raw, handles)) for _, raw in packets(data))
+            play += b"".join(chunks(bytes([place + 4]), with_handles(raw, handles)) for _, raw in packets(data))
         else:
             play += bytes([place])
     return play
@@ -287,7 +287,7 @@ def as_session_plays(tape, handles):
             for kind, raw in packets(data):
                 raw = with_handles(raw, handles)
                 if not upstream:
-                    play += chunks(9, raw)
+                    play += chunks(b"\x09\0", raw)
                 elif kind in (1, 2, 23) and raw[12:].split(b"\0")[0] in FUNCTIONS:
                     bit = 1 << FUNCTIONS.index(raw[12:].split(b"\0")[0])
                     offered = offered & ~bit if kind == 2 else offered | bit
@@ -297,7 +297,7 @@ def as_session_plays(tape, handles):
                     play += bytes([2, 0, 0])
                 elif kind in (13, 14, 25, 28, 29, 12):
                     what = {28: 0, 29: 1, 12: 2, 13: 3, 14: 4, 25: 5}[kind]
-                    said = raw[12:].partition(b"\0")[2][:255]
+                    said = raw[12:].partition(b"\0")[2][:7]
                     play += bytes([5, what]) + (b"" if kind == 14 else b"\0" if kind == 12 else bytes([len(said)]) + said)
             if upstream:
                 play += bytes([7])

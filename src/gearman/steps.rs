@@ -20,6 +20,14 @@ impl<'a> Steps<'a> {
         Some(chunk)
     }
 
+    /// Reads a few bytes, so that more steps are left.
+    pub(super) fn few(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.byte()? % 8).min(self.0.len());
+        let (few, rest) = self.0.split_at(length);
+        self.0 = rest;
+        Some(few)
+    }
+
     /// Picks one of several by the next byte.
     pub(super) fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
         choices.get(usize::from(self.byte()?) % choices.len()).copied()

@@ -320,6 +320,13 @@ impl Config {
             pace: Pace::new(),
         }
     }
+
+    /// Sets the timers so that a server that is silently gone is given up within so long: by the heartbeat where it is
+    /// answered, and by the kernel, which counts in seconds.
+    pub fn notice_silence_within(&mut self, limit: Duration) {
+        self.heartbeat = Some(limit / 2);
+        self.keep_alive = KeepAlive::within(limit);
+    }
 }
 
 impl fmt::Debug for Link {

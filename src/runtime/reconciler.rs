@@ -374,7 +374,7 @@ impl Reconciler {
         let Some(controller) = self.site.controller(&id.controller) else { return };
         let client_id = id.client_id(&controller.host);
         let answers_echo = matches!(self.site.server_kind.get(), Some(ServerKind::Gearmand { .. }));
-        let heartbeat = answers_echo.then_some(HEARTBEAT);
+        let heartbeat = answers_echo.then(|| self.worker_config.heartbeat.unwrap_or(HEARTBEAT));
         let config = worker::Config { client_id: client_id.clone(), heartbeat, ..self.worker_config.clone() };
         let (commands, received) = mpsc::unbounded_channel();
         let (site, events) = (Arc::clone(&self.site), self.events.clone());

@@ -38,6 +38,8 @@ pub(crate) struct SiteBuilder {
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
+    /// How soon a connection that is silently gone is noticed.
+    silence: Option<Duration>,
 }
 
 /// A running site.
@@ -49,6 +51,7 @@ pub(crate) struct Site {
     runtime: Option<Runtime>,
     pub(crate) folder: TempDir,
     config: runtime::Config,
+    silence: Option<Duration>,
     slots: BTreeMap<String, policy::SlotGuard>,
     serve: bool,
     /// The address under which the runtime knows the server.
@@ -71,12 +74,19 @@ impl SiteBuilder {
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
+            silence: None,
         }
     }
 
     /// Lets the runtime reach the Gearman server through a proxy; clients go straight to it.
     pub(crate) fn through(mut self, proxy: &Proxy) -> Self {
         self.gearman = Some(proxy.address.clone());
+        self
+    }
+
+    /// Sets how soon a connection to the Gearman server that is silently gone is noticed.
+    pub(crate) fn silence(mut self, silence: Duration) -> Self {
+        self.silence = Some(silence);
         self
     }
 
@@ -175,6 +185,7 @@ impl SiteBuilder {
             runtime: None,
             folder,
             config: self.config,
+            silence: self.silence,
             slots: self.slots,
             serve: self.serve,
             stop: CancellationToken::new(),
@@ -216,9 +227,13 @@ impl Site {
         let policies = Arc::new(Policies::open(policies).unwrap());
         self.stop_watching = self.stop.child_token();
         tokio::spawn(Arc::clone(&policies).watch(self.stop_watching.clone()));
+        let mut worker = worker::Config::new(self.gearman.clone(), "");
+        if let Some(silence) = self.silence {
+            worker.notice_silence_within(silence);
+        }
         let parts = Parts {
             config: self.config.clone(),
-            worker: worker::Config::new(self.gearman.clone(), ""),
+            worker,
             server_kind: None,
             journal: Journal::open(self.folder.path().join("journal.sqlite")).unwrap(),
             policies,

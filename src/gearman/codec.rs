@@ -201,5 +201,7 @@ fn split(kind: Kind, mut body: Bytes) -> Result<Vec<Bytes>, CodecError> {
     Ok(arguments)
 }
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

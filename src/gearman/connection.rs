@@ -94,6 +94,11 @@ impl Connection {
         Ok(frame)
     }
 
+    /// Says whether the beginning of a packet was read, and not yet its end.
+    pub fn is_mid_packet(&self) -> bool {
+        !self.incoming.is_empty()
+    }
+
     /// Writes what is queued, says that nothing will follow, and waits until the server has closed its side too.
     ///
     /// To close while bytes lie unread would reset the connection, and the server might never read our last packets.

@@ -76,11 +76,18 @@ async fn dial_address(
 impl Default for KeepAlive {
     /// A dead peer is noticed within a minute; no Gearman server does that by itself.
     fn default() -> Self {
-        Self { idle: Duration::from_secs(30), interval: Duration::from_secs(10), retries: 3 }
+        Self::within(Duration::from_secs(60))
     }
 }
 
 impl KeepAlive {
+    /// Notices a dead peer within so long: half of it the peer may be silent, then it is asked three times. The kernel
+    /// counts in seconds.
+    pub fn within(limit: Duration) -> Self {
+        const SECOND: Duration = Duration::from_secs(1);
+        Self { idle: (limit / 2).max(SECOND), interval: (limit / 6).max(SECOND), retries: 3 }
+    }
+
     /// Sends small packets at once (Nagle's delay costs 40 ms per job) and notices peers that are gone.
     pub(super) fn tune(self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;

@@ -53,8 +53,11 @@ pub mod pace;
 pub mod packet;
 pub mod priority;
 mod pulse;
+mod restraint;
 pub mod server;
 pub mod session;
+#[cfg(any(test, fuzzing))]
+mod steps;
 mod stream;
 #[cfg(test)]
 mod testing;

@@ -12,7 +12,7 @@ pub(super) struct Pulse {
     heard: Instant,
     /// When an ECHO_REQ went out that nothing has followed yet.
     echoed: Option<Instant>,
-    /// When a grab went out that has not been answered yet.
+    /// When a grab went out that has not been answered yet, or the last byte of a packet that is half there.
     asked: Option<Instant>,
 }
 
@@ -21,7 +21,10 @@ pub(super) struct Pulse {
 pub(super) enum Verdict {
     Wait,
     SendEcho,
-    GiveUp,
+    /// Nothing has been heard for too long.
+    GiveUpSilence,
+    /// Whatever else it says, the server owes the answer to a grab for too long.
+    GiveUpAnswer,
 }
 
 impl Pulse {
@@ -29,15 +32,23 @@ impl Pulse {
         Self { heartbeat, answer_timeout, heard: now, echoed: None, asked: None }
     }
 
-    /// Notes that something was read.
-    pub(super) fn heard(&mut self, now: Instant) {
+    /// Notes that something was read, and whether it ended inside a packet: that may be the answer, on its way.
+    pub(super) fn heard(&mut self, is_mid_packet: bool, now: Instant) {
         self.heard = now;
         self.echoed = None;
+        if is_mid_packet {
+            self.asked = self.asked.map(|_| now);
+        }
     }
 
     /// Notes whether an answer is owed to a grab.
     pub(super) fn awaits_answer(&mut self, awaits: bool, now: Instant) {
         self.asked = awaits.then(|| self.asked.unwrap_or(now));
+    }
+
+    /// Notes that the answer has come.
+    pub(super) fn answered(&mut self) {
+        self.asked = None;
     }
 
     /// Returns when to ask for a verdict, if nothing is heard before.
@@ -49,13 +60,13 @@ impl Pulse {
     pub(super) fn verdict(&mut self, now: Instant) -> Verdict {
         let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if passed(self.answer_deadline()) {
-            return Verdict::GiveUp;
+            return Verdict::GiveUpAnswer;
         }
         if !passed(self.heartbeat_deadline()) {
             return Verdict::Wait;
         }
         if self.echoed.is_some() {
-            return Verdict::GiveUp;
+            return Verdict::GiveUpSilence;
         }
         self.echoed = Some(now);
         Verdict::SendEcho
@@ -66,12 +77,16 @@ impl Pulse {
         now.saturating_duration_since(self.heard)
     }
 
+    pub(super) fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
+    }
+
     fn heartbeat_deadline(&self) -> Option<Instant> {
         Some(self.echoed.unwrap_or(self.heard) + self.heartbeat?)
     }
 
     fn answer_deadline(&self) -> Option<Instant> {
-        Some(self.asked?.max(self.heard) + self.answer_timeout)
+        Some(self.asked? + self.answer_timeout)
     }
 }
 
@@ -90,7 +105,7 @@ mod tests {
         assert_eq!(pulse.verdict(start + BEAT - Duration::from_nanos(1)), Verdict::Wait);
         assert_eq!(pulse.verdict(start + BEAT), Verdict::SendEcho);
         assert_eq!(pulse.deadline(), Some(start + BEAT * 2));
-        assert_eq!(pulse.verdict(start + BEAT * 2), Verdict::GiveUp);
+        assert_eq!(pulse.verdict(start + BEAT * 2), Verdict::GiveUpSilence);
     }
 
     #[test]
@@ -98,7 +113,7 @@ mod tests {
         let start = Instant::now();
         let mut pulse = Pulse::new(Some(BEAT), ANSWER, start);
         assert_eq!(pulse.verdict(start + BEAT), Verdict::SendEcho);
-        pulse.heard(start + BEAT + Duration::from_secs(1));
+        pulse.heard(false, start + BEAT + Duration::from_secs(1));
         assert_eq!(pulse.verdict(start + BEAT * 2), Verdict::Wait);
         assert_eq!(pulse.deadline(), Some(start + BEAT * 2 + Duration::from_secs(1)));
     }
@@ -111,7 +126,11 @@ mod tests {
         pulse.awaits_answer(true, start + BEAT);
         pulse.awaits_answer(true, start + BEAT * 2);
         assert_eq!(pulse.deadline(), Some(start + BEAT + ANSWER), "asking again is no sign of life");
-        assert_eq!(pulse.verdict(start + BEAT + ANSWER), Verdict::GiveUp);
+        pulse.heard(false, start + BEAT * 2);
+        assert_eq!(pulse.deadline(), Some(start + BEAT + ANSWER), "what else is heard is no answer");
+        assert_eq!(pulse.verdict(start + BEAT + ANSWER), Verdict::GiveUpAnswer);
+        pulse.heard(true, start + BEAT + ANSWER);
+        assert_eq!(pulse.deadline(), Some(start + BEAT + ANSWER * 2), "it may be coming");
         pulse.awaits_answer(false, start + BEAT + ANSWER);
         assert_eq!(pulse.deadline(), None);
     }

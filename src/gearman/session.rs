@@ -530,5 +530,7 @@ fn readable(argument: &Bytes) -> String {
     String::from_utf8_lossy(start).chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

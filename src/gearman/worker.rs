@@ -25,6 +25,7 @@ use super::endpoint::Endpoint;
 use super::pace::{Backlog, Pace};
 use super::packet::{Kind, Packet};
 use super::pulse::{Pulse, Verdict};
+use super::restraint::Restraint;
 use super::session::{self, Session};
 
 pub use super::session::{Job, Report, Revocation};
@@ -103,6 +104,7 @@ struct Live {
     connection: Connection,
     pulse: Pulse,
     alarm: Alarm,
+    restraint: Restraint,
     since: Instant,
     owes_greeting: bool,
     was_heard: bool,
@@ -117,6 +119,8 @@ enum Loss {
     Violation(&'static str),
     #[error("server has been silent for {0:?}")]
     Silence(Duration),
+    #[error("server has owed an answer for {0:?}")]
+    NoAnswer(Duration),
 }
 
 impl Worker {
@@ -314,6 +318,7 @@ impl Worker {
             connection,
             pulse,
             alarm: Alarm::default(),
+            restraint: Restraint::new(now),
             since: now,
             owes_greeting: self.config.greets,
             was_heard: false,
@@ -380,6 +385,13 @@ impl Config {
             pace: Pace::new(),
         }
     }
+
+    /// Sets the timers so that a server that is silently gone is given up within so long: by the heartbeat where it is
+    /// answered, and by the kernel, which counts in seconds.
+    pub fn notice_silence_within(&mut self, limit: Duration) {
+        self.heartbeat = Some(limit / 2);
+        self.keep_alive = KeepAlive::within(limit);
+    }
 }
 
 impl fmt::Debug for Link {
@@ -405,15 +417,28 @@ async fn connect(config: Config) -> Result<Connection, ConnectionError> {
 impl Live {
     /// Writes what the session has to say, and lets it hear what comes, once.
     ///
-    /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for.
+    /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for, and a
+    /// rest ends when it would have.
     async fn converse(&mut self, session: &mut Session) -> Result<(), Loss> {
+        if let Some(later) = self.restraint.rests_until() {
+            sleep_until(later).await;
+        }
         self.compose(session)?;
-        self.pulse.awaits_answer(session.awaits_answer(), Instant::now());
+        let (was_grabbing, was_owed) = (session.is_grabbing(), session.awaits_answer());
+        self.pulse.awaits_answer(was_owed, Instant::now());
         self.exchange().await?;
-        self.pulse.heard(Instant::now());
         self.was_heard = true;
         while let Some(frame) = self.connection.next_frame()? {
             session.receive(frame);
+        }
+        let now = Instant::now();
+        self.pulse.heard(self.connection.is_mid_packet(), now);
+        let has_answered_grab = was_grabbing && !session.is_grabbing();
+        if has_answered_grab || !session.awaits_answer() {
+            self.pulse.answered();
+        }
+        if has_answered_grab && session.job().is_none() {
+            self.restraint.looked_in_vain(now);
         }
         Ok(())
     }
@@ -448,7 +473,8 @@ impl Live {
             match self.pulse.verdict(now) {
                 Verdict::Wait => {}
                 Verdict::SendEcho => self.connection.queue(&Packet::request(Kind::EchoReq, [Bytes::new()]))?,
-                Verdict::GiveUp => return Err(Loss::Silence(self.pulse.silence(now))),
+                Verdict::GiveUpSilence => return Err(Loss::Silence(self.pulse.silence(now))),
+                Verdict::GiveUpAnswer => return Err(Loss::NoAnswer(self.pulse.answer_timeout())),
             }
         }
     }

@@ -63,7 +63,7 @@ pub(super) async fn run(
                         let answering = tokio::spawn(async move { answer(&site, &controller, &job).await });
                         let report = answering.await.unwrap_or_else(|error| {
                             error!(%error, "answering a management request failed; this is a bug");
-                            Report::Fail
+                            Report::Exception(Bytes::from_static(b"layshaft failed while it answered this; see its log"))
                         });
                         let _closed_meanwhile = answered.send((handle, report));
                     });

@@ -62,7 +62,7 @@ impl Server {
         let answers_echo = matches!(self.kind(), Some(ServerKind::Gearmand { .. }));
         worker::Config {
             client_id: client_id.to_owned(),
-            heartbeat: answers_echo.then_some(HEARTBEAT),
+            heartbeat: answers_echo.then(|| self.worker.heartbeat.unwrap_or(HEARTBEAT)),
             ..self.worker.clone()
         }
     }

@@ -3,13 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+#[cfg(test)]
 use proptest::prelude::*;
 
 use super::job::{Job, Stage};
-use super::state::{Action, ConnectionId, Settings, State};
+#[cfg(test)]
+use super::state::Action;
+use super::state::{ConnectionId, Settings, State};
+use crate::gearman::Priority;
+#[cfg(test)]
 use crate::gearman::codec::Frame;
-use crate::gearman::{Kind, Magic, Packet, Priority};
+#[cfg(test)]
+use crate::gearman::{Kind, Magic, Packet};
 
+#[cfg(test)]
 #[derive(Clone, Debug)]
 enum Event {
     Leaves,
@@ -17,6 +24,7 @@ enum Event {
     Says(String),
 }
 
+#[cfg(test)]
 proptest! {
     #[test]
     fn the_books_balance_after_any_conversation(events in prop::collection::vec((0_u64..4, event()), 1..120)) {
@@ -51,6 +59,7 @@ proptest! {
     }
 }
 
+#[cfg(test)]
 fn event() -> impl Strategy<Value = Event> {
     let word = || prop::sample::select(vec!["", "f", "g", "h", "u", "-", "H:h:1", "H:h:2", "H:h:3", "H:h:4", "7"]);
     let packet = prop::sample::select(Kind::ALL.to_vec()).prop_flat_map(move |kind| {
@@ -74,15 +83,20 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![6 => useful, 6 => packet, 2 => text, 1 => Just(Event::Leaves)]
 }
 
-fn check_books(state: &State) {
+pub(super) fn check_books(state: &State) {
+    let Settings { max_jobs, max_job_bytes, max_functions, .. } = state.settings;
     let jobs: Vec<&Job> = state.jobs.iter().collect();
     assert_eq!(state.jobs.len(), jobs.len());
-    assert!(jobs.len() <= 12 && state.jobs.bytes() <= 40 + 12 * 8, "bounds hold, but for uniques and reducers");
+    assert!(jobs.len() <= max_jobs, "as many jobs as there may be");
+    assert!(
+        jobs.iter().map(|job| job.payload.len()).sum::<usize>() <= max_job_bytes,
+        "payloads as large as they may be"
+    );
     assert_eq!(
         state.jobs.bytes(),
         jobs.iter().map(|job| job.payload.len() + job.unique.len() + job.reducer.len()).sum::<usize>()
     );
-    assert!(state.functions.iter().count() <= 3);
+    assert!(state.functions.iter().count() <= max_functions);
 
     for (id, function) in state.functions.iter() {
         let of_it = || jobs.iter().filter(|job| job.function == id);

@@ -17,7 +17,9 @@ mod work;
 
 #[cfg(test)]
 mod conversations;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(any(test, fuzzing))]
 mod invariants;
 #[cfg(test)]
 mod tests;

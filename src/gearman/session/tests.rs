@@ -3,8 +3,6 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::gearman::Magic;
 
-mod random;
-
 /// Plays a conversation and compares it with what is expected of the session.
 ///
 /// Each line of the script is an input, or several with `;` between them before anything is written: `connect`,

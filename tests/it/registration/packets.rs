@@ -1,5 +1,7 @@
 //! What goes over the wire, packet by packet.
 
+use std::collections::BTreeSet;
+
 use layshaft::domain::BuildResult;
 use layshaft::gearman::Kind;
 use layshaft::runtime::status::WorkerState;
@@ -99,6 +101,56 @@ on_both_servers! {
             assert_eq!(recorder.sent_by("b_exec-0", moment), on_b, "{label}");
             assert_eq!(recorder.sent_by("ci_manager", moment), [""; 0]);
             assert_eq!(recorder.sent_by("a_exec-0", moment).len(), on_a.len() + asks.len(), "nothing follows");
+        }
+    }
+
+    async fn f21_an_emptied_set_is_told_by_a_reset_alone_and_nothing_is_withdrawn_that_is_not_offered(server) {
+        let mut site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &["linux"])], vec![project("lint", Some("linux"))])).recorded().start(server).await;
+        let worker = "a_exec-0";
+        let offered: &[&str] = &["build:lint", "build:lint:linux"];
+        eventually("it sleeps", || async { site.recorder().count(worker, Kind::PreSleep, 0) > 0 }).await;
+
+        let moment = site.recorder().now();
+        assert!(site.controller("ci").set_disabled("lint", true));
+        site.offers(worker, &[]).await;
+        site.looks("ci", 2).await;
+        assert_eq!(site.recorder().sent_by(worker, moment), ["RESET_ABILITIES"]);
+
+        // While a job runs its function stays, and goes alone once the job has ended.
+        assert!(site.controller("ci").set_disabled("lint", false));
+        site.offers(worker, offered).await;
+        let mut job = site.server.submit("build:lint:linux", "u-1", "{}").await;
+        job.started().await;
+        let moment = site.recorder().now();
+        assert!(site.controller("ci").set_disabled("lint", true));
+        site.offers(worker, &["build:lint:linux"]).await;
+        assert_eq!(site.recorder().sent_by(worker, moment), ["CANT_DO function=\"build:lint\""]);
+        site.looks("ci", 2).await;
+        assert!(site.controller("ci").finish("lint", 1, BuildResult::Success));
+        job.finish().await;
+        site.offers(worker, &[]).await;
+        let ends = ["CANT_DO", "WORK_", "RESET_ABILITIES", "GET_STATUS"];
+        let sent = site.recorder().sent_by(worker, moment);
+        assert!(sent.iter().all(|packet| ends.iter().any(|end| packet.starts_with(end))), "{sent:?}");
+        assert_eq!(sent.iter().filter(|packet| *packet == "RESET_ABILITIES").count(), 1, "{sent:?}");
+
+        // Of what it is told after a restart it has nothing to withdraw.
+        site.server.restart().await;
+        site.offers("ci_manager", &["set_description:ci", "stop:ci"]).await;
+        assert!(site.controller("ci").set_disabled("lint", false));
+        site.offers(worker, offered).await;
+        assert!(site.controller("ci").set_disabled("lint", true));
+        site.offers(worker, &[]).await;
+        for (id, packets) in site.recorder().conversations() {
+            let mut offers = BTreeSet::new();
+            for packet in packets {
+                match packet.kind {
+                    Kind::ResetAbilities => offers.clear(),
+                    Kind::CanDo => assert!(offers.insert(packet.argument(0).clone()), "{id} offered twice: {packet:?}"),
+                    Kind::CantDo => assert!(offers.remove(packet.argument(0)), "{id} had not offered: {packet:?}"),
+                    _ => {}
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use layshaft::gearman::worker::{self, Worker};
 use layshaft::runtime;
 use layshaft::simulator::Simulator;
 
-use crate::support::{GearmanServer, SiteBuilder, completion, eventually, fleet, on_both_servers, project};
+use crate::support::{GearmanServer, Proxy, SiteBuilder, completion, eventually, fleet, on_both_servers, project};
 
 on_both_servers! {
     async fn f01_f05_one_worker_per_executor_and_one_manager(server) {
@@ -157,6 +157,23 @@ on_both_servers! {
         site.remove_controller("ci1");
         site.reconfigure();
         eventually("one controller is left", || async { site.server.worker_ids().await == ["b_exec-0", "ci1_manager"] }).await;
+    }
+
+    async fn f03_f04_a_function_that_went_while_the_connection_was_down_does_not_come_back_with_it(server) {
+        let proxy = Proxy::start(&server.address).await;
+        let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None), project("gone", None)]);
+        let site = SiteBuilder::new().through(&proxy).controller("ci", fleet).start(server).await;
+        site.offers("a_exec-0", &["build:gone", "build:lint"]).await;
+        proxy.refuse(true);
+        proxy.cut();
+        eventually("the server has noticed", || async { site.server.worker_ids().await.is_empty() }).await;
+        assert!(site.controller("ci").remove_project("gone"));
+        site.looks("ci", 2).await;
+        proxy.refuse(false);
+        site.offers("a_exec-0", &["build:lint"]).await;
+        site.offers("ci_manager", &["set_description:ci", "stop:ci"]).await;
+        assert_eq!(site.server.workers_for("build:gone").await, 0);
+        assert_eq!(site.server.workers_for("build:lint").await, 1, "nothing of the earlier life is left");
     }
 
     async fn f24_a_restarted_server_gets_all_workers_and_functions_back(server) {

@@ -1,8 +1,9 @@
-//! A TCP proxy before a Gearman server that can be cut, refuse connections, swallow what workers say, and change what
-//! they are told.
+//! A TCP proxy before a Gearman server that can be cut, refuse connections, swallow what workers say, change what they
+//! are told, and go without a trace.
 
 use std::sync::{Arc, Mutex};
 
+use socket2::{SockFilter, SockRef};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,6 +19,12 @@ pub(crate) struct Proxy {
 struct State {
     /// Ends the connections that are there.
     cut: CancellationToken,
+    /// Ends all that is passed on by the connections that are there, but leaves them open.
+    vanish: CancellationToken,
+    /// Ends those that have vanished.
+    cut_vanished: CancellationToken,
+    /// The workers' ends of the connections.
+    workers: Vec<std::net::TcpStream>,
     is_refusing: bool,
     is_swallowing: bool,
     swallowed: Vec<u8>,
@@ -38,7 +45,26 @@ impl Proxy {
     /// Cuts every connection at once, without a word. New ones are taken.
     pub(crate) fn cut(&self) {
         let mut state = self.state.lock().unwrap();
+        state.workers.clear();
         std::mem::take(&mut state.cut).cancel();
+    }
+
+    /// Vanishes from the connections that are there as a host does whose cable was pulled: no byte passes in either
+    /// direction, and not even the kernel answers. New connections are taken.
+    pub(crate) fn vanish(&self) {
+        const RETURN: u16 = 0x06;
+        let mut state = self.state.lock().unwrap();
+        for worker in state.workers.drain(..) {
+            // Of every segment that comes in from now on, no byte is accepted, nor is its arrival confirmed.
+            SockRef::from(&worker).attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]).unwrap();
+        }
+        state.cut_vanished = std::mem::take(&mut state.cut);
+        std::mem::take(&mut state.vanish).cancel();
+    }
+
+    /// Lets the server know what became of the connections that have vanished.
+    pub(crate) fn cut_vanished(&self) {
+        self.state.lock().unwrap().cut_vanished.cancel();
     }
 
     /// Closes new connections as soon as they come, or no longer.
@@ -65,9 +91,9 @@ impl Proxy {
 
 async fn accept(listener: TcpListener, upstream: String, state: Arc<Mutex<State>>) {
     while let Ok((worker, _)) = listener.accept().await {
-        let (cut, is_refusing) = {
+        let (cut, vanish, is_refusing) = {
             let state = state.lock().unwrap();
-            (state.cut.clone(), state.is_refusing)
+            (state.cut.clone(), state.vanish.clone(), state.is_refusing)
         };
         if is_refusing {
             continue;
@@ -75,11 +101,13 @@ async fn accept(listener: TcpListener, upstream: String, state: Arc<Mutex<State>
         let Ok(server) = TcpStream::connect(&upstream).await else { continue };
         server.set_nodelay(true).unwrap();
         worker.set_nodelay(true).unwrap();
-        tokio::spawn(cut.run_until_cancelled_owned(pass(worker, server, Arc::clone(&state))));
+        let end = SockRef::from(&worker).try_clone().unwrap();
+        state.lock().unwrap().workers.push(end.into());
+        tokio::spawn(cut.run_until_cancelled_owned(pass(worker, server, vanish, Arc::clone(&state))));
     }
 }
 
-async fn pass(worker: TcpStream, server: TcpStream, state: Arc<Mutex<State>>) {
+async fn pass(worker: TcpStream, server: TcpStream, vanish: CancellationToken, state: Arc<Mutex<State>>) {
     let (mut from_worker, mut to_worker) = worker.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let upwards = async {
@@ -111,7 +139,10 @@ async fn pass(worker: TcpStream, server: TcpStream, state: Arc<Mutex<State>>) {
         }
         let _closed = to_worker.shutdown().await;
     };
-    tokio::join!(upwards, downwards);
+    tokio::select! {
+        _ended = async { tokio::join!(upwards, downwards) } => {}
+        () = vanish.cancelled() => std::future::pending().await,
+    }
 }
 
 /// Good enough for packets that arrive in one piece, as those of the tests do.

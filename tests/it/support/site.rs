@@ -46,6 +46,8 @@ pub(crate) struct SiteBuilder {
     forbidden: BTreeMap<String, Permission>,
     /// Further Gearman servers.
     others: Vec<String>,
+    /// How soon a connection that is silently gone is noticed.
+    silence: Option<Duration>,
 }
 
 /// A running site.
@@ -57,6 +59,7 @@ pub(crate) struct Site {
     runtime: Option<Runtime>,
     pub(crate) folder: TempDir,
     config: runtime::Config,
+    silence: Option<Duration>,
     slots: BTreeMap<String, policy::SlotGuard>,
     serve: bool,
     poll: Intervals,
@@ -90,6 +93,7 @@ impl SiteBuilder {
             },
             forbidden: BTreeMap::new(),
             others: Vec::new(),
+            silence: None,
         }
     }
 
@@ -114,6 +118,12 @@ impl SiteBuilder {
     /// Lets the runtime serve another Gearman server too.
     pub(crate) fn and_serves(mut self, address: &str) -> Self {
         self.others.push(address.to_owned());
+        self
+    }
+
+    /// Sets how soon a connection to the Gearman server that is silently gone is noticed.
+    pub(crate) fn silence(mut self, silence: Duration) -> Self {
+        self.silence = Some(silence);
         self
     }
 
@@ -217,6 +227,7 @@ impl SiteBuilder {
             runtime: None,
             folder,
             config: self.config,
+            silence: self.silence,
             slots: self.slots,
             serve: self.serve,
             poll: self.poll,
@@ -261,7 +272,7 @@ impl Site {
         tokio::spawn(Arc::clone(&policies).watch(self.stop_watching.clone()));
         let parts = Parts {
             config: self.config.clone(),
-            servers: self.gearman.iter().map(server_parts).collect(),
+            servers: self.gearman.iter().map(|address| self.server_parts(address)).collect(),
             journal: Journal::open(self.folder.path().join("journal.sqlite")).unwrap(),
             policies,
             controllers: self.controller_parts(),
@@ -282,6 +293,14 @@ impl Site {
     /// Lets the runtime take over what the site is like now, which replaces its pollers.
     pub(crate) fn reconfigure(&self) {
         self.runtime().reconfigure(self.config.clone(), self.controller_parts()).unwrap();
+    }
+
+    fn server_parts(&self, address: &str) -> ServerParts {
+        let mut worker = worker::Config::new(address, "");
+        if let Some(silence) = self.silence {
+            worker.notice_silence_within(silence);
+        }
+        ServerParts { worker, kind: None }
     }
 
     fn controller_parts(&self) -> Vec<ControllerParts> {
@@ -426,10 +445,6 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-fn server_parts(address: &String) -> ServerParts {
-    ServerParts { worker: worker::Config::new(address, ""), kind: None }
 }
 
 /// Returns one of the example policies, as it is committed.

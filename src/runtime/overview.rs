@@ -34,7 +34,7 @@ impl Reconciler {
             functions: functions(&view),
             builds: self.site.attempts.live().iter().map(|attempt| build(attempt)).collect(),
             policies: self.site.policies.list(),
-            notes: view.table.notes.iter().map(ToString::to_string).collect(),
+            notes: view.table.notes.iter().map(ToString::to_string).chain(self.site.undeclared.notes()).collect(),
         }
     }
 

@@ -19,6 +19,7 @@ use super::attempts::Attempts;
 use super::config::Config;
 use super::snapshot::Snapshot;
 use super::table::FunctionTable;
+use super::undeclared::Undeclared;
 
 /// After so many hand-backs a job fails.
 const MOST_HAND_BACKS: u32 = 3;
@@ -42,6 +43,7 @@ pub(super) struct Site {
     pub(super) starts: StartGates,
     pub(super) offline_marks: OfflineMarks,
     pub(super) hand_backs: HandBacks,
+    pub(super) undeclared: Undeclared,
     /// The runtime stops: tasks of builds end where they are.
     pub(super) stop: CancellationToken,
 }
@@ -70,6 +72,7 @@ impl Site {
             starts: StartGates::default(),
             offline_marks: OfflineMarks::default(),
             hand_backs: HandBacks::default(),
+            undeclared: Undeclared::default(),
             stop,
         }
     }

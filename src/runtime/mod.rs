@@ -29,6 +29,7 @@ mod site;
 mod snapshot;
 pub mod status;
 mod table;
+mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

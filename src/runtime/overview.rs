@@ -43,6 +43,7 @@ impl Reconciler {
                 .iter()
                 .filter_map(|server| refusals::describe(server.address(), &server.refused.borrow()))
                 .chain(view.table.notes.iter().map(ToString::to_string))
+                .chain(self.site.undeclared.notes())
                 .collect(),
         }
     }

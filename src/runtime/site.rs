@@ -18,6 +18,7 @@ use super::config::Config;
 use super::server::Server;
 use super::snapshot::Snapshot;
 use super::table::FunctionTable;
+use super::undeclared::Undeclared;
 
 /// After so many hand-backs a job fails.
 const MOST_HAND_BACKS: u32 = 3;
@@ -41,6 +42,7 @@ pub(super) struct Site {
     pub(super) hand_backs: HandBacks,
     /// Changes whenever a connection is told what to offer, or tells a server.
     pub(super) registrations: watch::Sender<()>,
+    pub(super) undeclared: Undeclared,
     /// The runtime stops: tasks of builds end where they are.
     pub(super) stop: CancellationToken,
 }
@@ -69,6 +71,7 @@ impl Site {
             offline_marks: OfflineMarks::default(),
             hand_backs: HandBacks::default(),
             registrations: watch::Sender::new(()),
+            undeclared: Undeclared::default(),
             stop,
         }
     }

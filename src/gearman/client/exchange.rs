@@ -111,7 +111,8 @@ impl Exchange {
                         return Err(Broken::Closed);
                     }
                     if let Some(pulse) = &mut self.pulse {
-                        pulse.heard(Instant::now());
+                        // What is owed here is not the pulse's to watch.
+                        pulse.heard(false, Instant::now());
                     }
                     while let Some(frame) = self.codec.decode(&mut input)? {
                         self.receive(frame)?;
@@ -161,7 +162,7 @@ impl Exchange {
         match pulse.verdict(now) {
             Verdict::Wait => {}
             Verdict::SendEcho => self.send_pulse(),
-            Verdict::GiveUp => return Err(Broken::Silent(pulse.silence(now))),
+            Verdict::GiveUpSilence | Verdict::GiveUpAnswer => return Err(Broken::Silent(pulse.silence(now))),
         }
         Ok(())
     }

@@ -162,6 +162,10 @@ impl<'a> Task<'a> {
             Ok(parameters) => request.finish(&project, parameters),
             Err(reason) => return Some(self.rejected(sent, reason)),
         };
+        let lost = self.site.undeclared.note(&self.attempt.controller, &project, &parameters);
+        if !lost.is_empty() {
+            warn!(project = %project.name, parameters = ?lost, "a client sends what the project does not declare; jenkins drops it");
+        }
         let intent = journal::Intent {
             key: self.attempt.key.clone(),
             controller: self.attempt.controller.clone(),

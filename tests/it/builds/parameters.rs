@@ -25,6 +25,27 @@ on_both_servers! {
         assert!(!parameters.contains("UNDECLARED"));
     }
 
+    async fn f32_t02_what_jenkins_drops_since_no_project_declares_it_is_told_and_not_lost_silently(server) {
+        let site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &[])], vec![marked("lint", None)])).start(server).await;
+        let updates = site.server.run("build:lint", "u-1", r#"{"ZUUL_CHANGE":"s3cret","UUID":"u-1"}"#).await;
+        assert_eq!(completion(&updates)["result"], "SUCCESS");
+        assert!(!site.controller("ci").builds()[0].parameters.contains("ZUUL_CHANGE"));
+        let notes = site.status().await.notes;
+        assert!(notes.iter().any(|note| note.starts_with("lint on ci does not declare ZUUL_CHANGE,")), "{notes:?}");
+        assert!(!notes.iter().any(|note| note.contains("s3cret")), "{notes:?}");
+    }
+
+    async fn f33_what_a_client_does_not_send_has_its_default(server) {
+        let mut lint = marked("lint", None);
+        lint.parameters.push(ParameterSpec::new("BRANCH", ParameterKind::String, "main"));
+        lint.parameters.push(ParameterSpec::new("FORCE", ParameterKind::Boolean, ""));
+        let site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &[])], vec![lint])).start(server).await;
+        // Neither what is null nor what is absent is sent.
+        site.server.run("build:lint", "u-1", r#"{"BRANCH":null}"#).await;
+        let builds = site.controller("ci").builds();
+        assert_eq!((builds[0].parameters.get("BRANCH"), builds[0].parameters.get("FORCE")), (Some("main"), Some("false")));
+    }
+
     async fn f34_without_a_unique_the_job_runs_and_nothing_blocks(server) {
         let site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &[])], vec![marked("lint", None)])).start(server).await;
         for _ in 0..3 {

@@ -1,0 +1,91 @@
+//! Parameters that clients send and projects do not declare. Jenkins drops them over REST without a word, so that they
+//! are told of here: once in the log, and in the status for as long as the daemon runs. Names only, never values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::{ControllerName, Parameters, Project, ProjectName};
+
+/// Clients make the names up, so that there must be an end to how many are kept: of one project, and of projects.
+const MOST_NAMES: usize = 50;
+const MOST_PROJECTS: usize = 2_000;
+const LONGEST_NAME: usize = 100;
+
+#[derive(Debug, Default)]
+pub(super) struct Undeclared {
+    seen: Mutex<BTreeMap<(ControllerName, ProjectName), BTreeSet<String>>>,
+}
+
+impl Undeclared {
+    /// Notes what a project would lose of these parameters, and returns what it was not seen to lose before.
+    pub(super) fn note(&self, controller: &ControllerName, project: &Project, sent: &Parameters) -> Vec<String> {
+        let lost = sent.names().filter(|name| project.parameter(name).is_none()).map(shown);
+        let lost: Vec<String> = lost.collect();
+        if lost.is_empty() {
+            return lost;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (controller.clone(), project.name.clone());
+        if seen.len() >= MOST_PROJECTS && !seen.contains_key(&key) {
+            return Vec::new();
+        }
+        let names = seen.entry(key).or_default();
+        lost.into_iter().filter(|name| names.len() < MOST_NAMES && names.insert(name.clone())).collect()
+    }
+
+    /// Returns a line for people about each project concerned.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = |((controller, project), names): (&(ControllerName, ProjectName), &BTreeSet<String>)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            format!(
+                "{project} on {controller} does not declare {}, which clients send: Jenkins drops it; add it to the project's parameters",
+                names.join(", ")
+            )
+        };
+        seen.iter().map(line).collect()
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(LONGEST_NAME).map(|char| if char.is_control() { '?' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DeclaredParameter, ProjectKind};
+
+    fn project(declared: &[&str]) -> Project {
+        let parameter =
+            |name: &&str| DeclaredParameter { name: (*name).to_owned(), kind: "StringParameterDefinition".to_owned() };
+        Project {
+            name: ProjectName::new("lint"),
+            kind: ProjectKind::Freestyle,
+            buildable: true,
+            concurrent: true,
+            label: None,
+            parameters: Some(declared.iter().map(parameter).collect()),
+        }
+    }
+
+    #[test]
+    fn a_lost_parameter_is_told_once_and_shown_for_good() {
+        let (undeclared, ci) = (Undeclared::default(), ControllerName::new("ci"));
+        let lint = project(&["A"]);
+        assert_eq!(undeclared.note(&ci, &lint, &Parameters::from_iter([("A", "1"), ("B", "2")])), ["B"]);
+        assert_eq!(undeclared.note(&ci, &lint, &Parameters::from_iter([("B", "3"), ("C\n", "4")])), ["C?"]);
+        assert_eq!(undeclared.notes().len(), 1);
+        assert!(undeclared.notes()[0].starts_with("lint on ci does not declare B, C?, "), "{:?}", undeclared.notes());
+    }
+
+    #[test]
+    fn clients_that_make_names_up_fill_nothing() {
+        let (undeclared, ci) = (Undeclared::default(), ControllerName::new("ci"));
+        let lint = project(&[]);
+        for number in 0..1000 {
+            undeclared.note(&ci, &lint, &Parameters::from_iter([(format!("N{number}{}", "x".repeat(1000)), "")]));
+        }
+        assert!(undeclared.notes()[0].len() < MOST_NAMES * (LONGEST_NAME + 2) + 200);
+    }
+}

@@ -9,7 +9,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::packet::{Kind, Magic, Packet};
 
-const HEADER: usize = 12;
+pub(super) const HEADER: usize = 12;
 
 /// 64 MiB: gearmand passes more, but a build's parameters never come near it.
 pub const DEFAULT_MAX_BODY: usize = 64 << 20;
@@ -18,7 +18,7 @@ pub const DEFAULT_MAX_BODY: usize = 64 << 20;
 const RESERVE_AT_ONCE: usize = 256 << 10;
 
 /// The longest line of the text protocol; gearmand's own lines are far shorter.
-const MAX_LINE: usize = 8 << 10;
+pub(super) const MAX_LINE: usize = 8 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -112,26 +112,7 @@ impl Decoder for Codec {
         if first != 0 && self.accepts_lines {
             return self.decode_line(source);
         }
-        let known = source.len().min(4);
-        let could_be = |magic: Magic| magic.bytes()[..known] == source[..known];
-        let magic = if could_be(Magic::Request) {
-            Magic::Request
-        } else if could_be(Magic::Response) {
-            Magic::Response
-        } else {
-            let mut found = [0; 4];
-            found[..known].copy_from_slice(&source[..known]);
-            return Err(CodecError::BadMagic(found));
-        };
-        if source.len() < HEADER {
-            return Ok(None);
-        }
-        let mut header = &source[4..HEADER];
-        let number = header.get_u32();
-        let length = header.get_u32() as usize;
-        if length > self.max_body {
-            return Err(CodecError::TooLong { length: length as u64, limit: self.max_body });
-        }
+        let Some(Header { magic, number, length }) = header(source, self.max_body)? else { return Ok(None) };
         let Some(kind) = Kind::from_number(number) else {
             source.advance(HEADER);
             self.skipping = Some((length, Frame::Unknown { magic, number }));
@@ -176,6 +157,57 @@ impl Encoder<&Packet> for Codec {
             target.put_slice(argument);
         }
         Ok(())
+    }
+}
+
+/// What stands before a packet's body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    pub(super) magic: Magic,
+    pub(super) number: u32,
+    pub(super) length: usize,
+}
+
+/// Reads a header as soon as it is there, and refuses one that cannot become right as soon as that is seen.
+pub(super) fn header(source: &[u8], max_body: usize) -> Result<Option<Header>, CodecError> {
+    let known = source.len().min(4);
+    let could_be = |magic: Magic| magic.bytes()[..known] == source[..known];
+    let magic = if could_be(Magic::Request) {
+        Magic::Request
+    } else if could_be(Magic::Response) {
+        Magic::Response
+    } else {
+        let mut found = [0; 4];
+        found[..known].copy_from_slice(&source[..known]);
+        return Err(CodecError::BadMagic(found));
+    };
+    if source.len() < HEADER {
+        return Ok(None);
+    }
+    let mut header = &source[4..HEADER];
+    let number = header.get_u32();
+    let length = header.get_u32() as usize;
+    if length > max_body {
+        return Err(CodecError::TooLong { length: length as u64, limit: max_body });
+    }
+    Ok(Some(Header { magic, number, length }))
+}
+
+/// Writes a server's packet. No argument but the last may hold a NUL, nor all together 4 GiB: the caller sees to that.
+pub(super) fn put_response(target: &mut BytesMut, kind: Kind, arguments: &[&[u8]]) {
+    debug_assert_eq!(arguments.len(), kind.arguments().len(), "{}", kind.name());
+    debug_assert!(!arguments.iter().rev().skip(1).any(|argument| argument.contains(&0)), "{}", kind.name());
+    let separators = arguments.len().saturating_sub(1);
+    let length = separators + arguments.iter().map(|argument| argument.len()).sum::<usize>();
+    target.reserve(HEADER + length);
+    target.put_slice(Magic::Response.bytes());
+    target.put_u32(kind as u32);
+    target.put_u32(length as u32);
+    for (index, argument) in arguments.iter().enumerate() {
+        if index > 0 {
+            target.put_u8(0);
+        }
+        target.put_slice(argument);
     }
 }
 

@@ -2,14 +2,18 @@
 //!
 //! A line `A > ...` is what connection A sends and is indented under what it causes: `B < ...` is what B is sent then.
 //! A connection begins when it is first named. Arguments are words; `''` is an empty one. `A : ...` is a line of text,
-//! `A closes` a lost connection. Run with UPDATE_EXPECT=1 to see what the server would answer.
+//! `A closes` a lost connection. `time passes N` lets so many milliseconds go by from second 1000 on, and `store keeps`
+//! or `store fails` is what becomes of what the store was asked to do. Run with UPDATE_EXPECT=1 to see what the server
+//! would answer.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};
 
-use super::state::{Action, ConnectionId, Settings, State};
+use super::peer::ConnectionId;
+use super::state::Settings;
+use super::trial::{Action, Trial};
 use crate::gearman::codec::Frame;
 use crate::gearman::{Kind, Magic, Packet};
 
@@ -281,7 +285,7 @@ fn a_lost_worker_hands_its_job_back_under_the_same_handle_behind_the_others() {
 #[test]
 fn a_job_fails_when_it_has_lost_as_many_workers_as_it_may() {
     check_with(
-        Settings { job_retries: Some(2), ..settings() },
+        Settings { job_retries: Some(2), ..Settings::default() },
         expect![[r"
         c > SUBMIT_JOB f a 1
           c < JOB_CREATED H:test:1
@@ -458,7 +462,7 @@ fn what_a_server_does_not_expect_is_refused_and_an_unknown_type_ends_the_connect
         a > SUBMIT_JOB_SCHED f u 0 0 0 0 0 p
           a < ERROR INVALID_COMMAND Command+not+expected
         a > SUBMIT_JOB_EPOCH f u 1 p
-          a < ERROR QUEUE_ERROR Jobs+for+a+later+time+are+not+supported
+          a < JOB_CREATED H:test:1
         a > SUBMIT_JOB f aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa p
           a < ERROR ARGUMENT_TOO_LARGE Unique+value+too+large
         a RES GRAB_JOB
@@ -495,7 +499,7 @@ fn administrators_are_answered_as_by_gearmand() {
         b : getpid
           b < OK 42
         b : verbose
-          b < OK INFO
+          b < OK ERROR
         b : create function h
           b < OK
         b : create function
@@ -518,6 +522,376 @@ fn administrators_are_answered_as_by_gearmand() {
 }
 
 #[test]
+fn a_job_for_a_later_time_waits_for_it_and_then_wakes_its_workers() {
+    check(expect![[r"
+        w > CAN_DO f
+        w > GRAB_JOB
+          w < NO_JOB
+        w > PRE_SLEEP
+        c > SUBMIT_JOB_EPOCH f u 1002 later
+          c < JOB_CREATED H:test:1
+        c > SUBMIT_JOB_EPOCH f v 1500 much-later
+          c < JOB_CREATED H:test:2
+        c > SUBMIT_JOB_EPOCH f - 999 past
+          w < NOOP
+          c < JOB_CREATED H:test:3
+        w > GRAB_JOB_UNIQ
+          w < JOB_ASSIGN_UNIQ H:test:3 f - past
+        w > PRE_SLEEP
+        c : status
+          c < f	3	1	1
+          c < .
+        c : prioritystatus
+          c < f	0	2	0	1
+          c < .
+        c > SUBMIT_JOB f u joins
+          c < JOB_CREATED H:test:1
+        c > GET_STATUS_UNIQUE u
+          c < STATUS_RES_UNIQUE u 1 0 0 0 1
+        time passes 1999
+        w > GRAB_JOB
+          w < NO_JOB
+        w > PRE_SLEEP
+        time passes 1
+          w < NOOP
+        w > GRAB_JOB_UNIQ
+          w < JOB_ASSIGN_UNIQ H:test:1 f u later
+        w > WORK_COMPLETE H:test:1 done
+          c < WORK_COMPLETE H:test:1 done
+        c : cancel job H:test:2
+          c < OK
+        c : status
+          c < f	1	1	1
+          c < .
+        time passes 1000000
+    "]]);
+}
+
+#[test]
+fn a_time_that_is_no_number_is_refused() {
+    check(expect![[r"
+        c > SUBMIT_JOB_EPOCH f u tomorrow p
+          c < ERROR INVALID_ARGUMENT Epoch+is+not+a+number+of+seconds
+        c > SUBMIT_JOB_EPOCH f u 12x p
+          c < ERROR INVALID_ARGUMENT Epoch+is+not+a+number+of+seconds
+        c > SUBMIT_JOB_EPOCH f u 99999999999999999999 p
+          c < ERROR INVALID_ARGUMENT Epoch+is+not+a+number+of+seconds
+        c > SUBMIT_JOB_EPOCH f a 18446744073709551615 p
+          c < JOB_CREATED H:test:1
+        c > SUBMIT_JOB_EPOCH f b -5 p
+          c < JOB_CREATED H:test:2
+        c > SUBMIT_JOB_EPOCH f c '' p
+          c < JOB_CREATED H:test:3
+        c : show unique jobs
+          c < a
+          c < b
+          c < c
+          c < .
+        w > CAN_DO f
+        w > GRAB_JOB_UNIQ
+          w < JOB_ASSIGN_UNIQ H:test:2 f b p
+        w > GRAB_JOB_UNIQ
+          w < JOB_ASSIGN_UNIQ H:test:3 f c p
+        w > GRAB_JOB_UNIQ
+          w < NO_JOB
+    "]]);
+}
+
+#[test]
+fn a_worker_that_takes_too_long_loses_the_job_and_keeps_its_connection() {
+    check(expect![[r"
+        c > SUBMIT_JOB f u 1
+          c < JOB_CREATED H:test:1
+        w > CAN_DO_TIMEOUT f 10
+        w > GRAB_JOB
+          w < JOB_ASSIGN H:test:1 f 1
+        w > PRE_SLEEP
+        time passes 999
+        time passes 1
+          w < NOOP
+        w > WORK_COMPLETE H:test:1 late
+          w < ERROR JOB_NOT_FOUND Job+given+in+work+result+not+found
+        c : show jobs
+          c < H:test:1	1	0	0
+          c < .
+        w > GRAB_JOB
+          w < JOB_ASSIGN H:test:1 f 1
+        w > WORK_COMPLETE H:test:1 in-time
+          c < WORK_COMPLETE H:test:1 in-time
+        time passes 5000
+    "]]);
+}
+
+#[test]
+fn the_last_registration_says_how_long_a_job_may_take() {
+    check(expect![[r"
+        w > CAN_DO_TIMEOUT f 1000
+        w > CAN_DO f
+        v > CAN_DO_TIMEOUT g -1
+        v > CAN_DO_TIMEOUT g 0
+        x > CAN_DO_TIMEOUT h 1500x
+        x > CANT_DO h
+        x > CAN_DO h
+        c > SUBMIT_JOB f u 1
+          c < JOB_CREATED H:test:1
+        c > SUBMIT_JOB g u 1
+          c < JOB_CREATED H:test:2
+        c > SUBMIT_JOB h u 1
+          c < JOB_CREATED H:test:3
+        w > GRAB_JOB
+          w < JOB_ASSIGN H:test:1 f 1
+        v > GRAB_JOB
+          v < JOB_ASSIGN H:test:2 g 1
+        x > GRAB_JOB
+          x < JOB_ASSIGN H:test:3 h 1
+        time passes 100000
+        c : show jobs
+          c < H:test:1	0	0	0
+          c < H:test:2	0	0	0
+          c < H:test:3	0	0	0
+          c < .
+    "]]);
+}
+
+#[test]
+fn taking_too_long_counts_as_a_loss() {
+    check_with(
+        Settings { job_retries: Some(2), ..Settings::default() },
+        expect![[r"
+            c > SUBMIT_JOB f u 1
+              c < JOB_CREATED H:test:1
+            w > CAN_DO_TIMEOUT f 2000
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:1 f 1
+            time passes 2000
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:1 f 1
+            time passes 2000
+              c < WORK_FAIL H:test:1
+            w > GRAB_JOB
+              w < NO_JOB
+        "]],
+    );
+}
+
+#[test]
+fn the_functions_of_a_worker_take_turns_when_they_are_told_to() {
+    check_with(
+        Settings { round_robin: true, ..Settings::default() },
+        expect![[r"
+            w > CAN_DO f
+            w > CAN_DO g
+            w > CAN_DO h
+            c > SUBMIT_JOB_BG f '' 1
+              c < JOB_CREATED H:test:1
+            c > SUBMIT_JOB_BG f '' 2
+              c < JOB_CREATED H:test:2
+            c > SUBMIT_JOB_BG f '' 3
+              c < JOB_CREATED H:test:3
+            c > SUBMIT_JOB_BG g '' 4
+              c < JOB_CREATED H:test:4
+            c > SUBMIT_JOB_BG g '' 5
+              c < JOB_CREATED H:test:5
+            c > SUBMIT_JOB_HIGH_BG g '' 6
+              c < JOB_CREATED H:test:6
+            c > SUBMIT_JOB_BG h '' 7
+              c < JOB_CREATED H:test:7
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:6 g 6
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:7 h 7
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:1 f 1
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:4 g 4
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:2 f 2
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:5 g 5
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:3 f 3
+        "]],
+    );
+}
+
+#[test]
+fn a_job_wakes_no_more_workers_than_it_may() {
+    check_with(
+        Settings { wake_at_most: 1, ..Settings::default() },
+        expect![[r"
+            u > CAN_DO f
+            u > PRE_SLEEP
+            v > CAN_DO f
+            v > PRE_SLEEP
+            c > SUBMIT_JOB_BG f '' 1
+              u < NOOP
+              c < JOB_CREATED H:test:1
+            c > SUBMIT_JOB_BG f '' 2
+              v < NOOP
+              c < JOB_CREATED H:test:2
+            c > SUBMIT_JOB_BG f '' 3
+              c < JOB_CREATED H:test:3
+        "]],
+    );
+}
+
+#[test]
+fn exceptions_may_be_everybodys() {
+    check_with(
+        Settings { exceptions: true, ..Settings::default() },
+        expect![[r"
+            c > SUBMIT_JOB f u 1
+              c < JOB_CREATED H:test:1
+            w > CAN_DO f
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:1 f 1
+            w > WORK_EXCEPTION H:test:1 boom
+              c < WORK_EXCEPTION H:test:1 boom
+        "]],
+    );
+}
+
+#[test]
+fn limits_that_are_no_numbers_are_none() {
+    check(expect![[r"
+        c > SUBMIT_JOB_BG f '' 1
+          c < JOB_CREATED H:test:1
+        c : maxqueue f abc
+          c < OK
+        c > SUBMIT_JOB_BG f '' 2
+          c < JOB_CREATED H:test:2
+        c : maxqueue f 1 2
+          c < OK
+        c > SUBMIT_JOB_BG f '' 3
+          c < ERROR QUEUE_ERROR Job+queue+is+full
+        c > SUBMIT_JOB_HIGH_BG f '' 3
+          c < ERROR QUEUE_ERROR Job+queue+is+full
+        c > SUBMIT_JOB_LOW_BG f '' 3
+          c < JOB_CREATED H:test:3
+        c : maxqueue f 1 2 3
+          c < OK
+        c > SUBMIT_JOB_LOW_BG f '' 4
+          c < ERROR QUEUE_ERROR Job+queue+is+full
+        c : maxqueue f -1
+          c < OK
+        c > SUBMIT_JOB_HIGH_BG f '' 4
+          c < JOB_CREATED H:test:4
+        c : maxqueue
+          c < ERR INVALID_ARGUMENTS An+incomplete+set+of+arguments+was+sent+to+this+command+maxqueue
+    "]]);
+}
+
+#[test]
+fn a_background_job_is_created_and_seen_when_it_is_stored() {
+    check_with(
+        Settings { keeps_jobs: true, ..Settings::default() },
+        expect![[r"
+            w > CAN_DO f
+            w > PRE_SLEEP
+            c > SUBMIT_JOB_BG f u 1
+            c > ECHO_REQ behind-it
+            c > SUBMIT_JOB f w 2
+              w < NOOP
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:2 f 2
+            w > WORK_COMPLETE H:test:2 done
+            w > GRAB_JOB
+              w < NO_JOB
+            w > PRE_SLEEP
+            store keeps
+              c < JOB_CREATED H:test:1
+              w < NOOP
+              c < ECHO_RES behind-it
+              c < JOB_CREATED H:test:2
+              c < WORK_COMPLETE H:test:2 done
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:1 f 1
+            c > SUBMIT_JOB_BG f u 1
+              c < JOB_CREATED H:test:1
+            w > WORK_COMPLETE H:test:1 done
+            c > SUBMIT_JOB_EPOCH f u 1001 p
+            store keeps
+              c < JOB_CREATED H:test:3
+            w > PRE_SLEEP
+            time passes 1000
+              w < NOOP
+            x > SUBMIT_JOB_BG f left ''
+            x closes
+            store keeps
+            c : status
+              c < f	2	0	1
+              c < .
+        "]],
+    );
+}
+
+#[test]
+fn a_background_job_that_cannot_be_stored_is_refused() {
+    check_with(
+        Settings { keeps_jobs: true, ..Settings::default() },
+        expect![[r"
+            w > CAN_DO f
+            a > SUBMIT_JOB_BG f u 1
+            b > SUBMIT_JOB_BG f u 1
+            b : status
+            store fails
+              a < ERROR QUEUE_ERROR Job+could+not+be+stored
+              b < ERROR QUEUE_ERROR Job+could+not+be+stored
+              b < f	1	0	1
+              b < .
+            b : status
+              b < f	0	0	1
+              b < .
+            a > SUBMIT_JOB_BG f u 1
+            b > SUBMIT_JOB f u 1
+              b < JOB_CREATED H:test:2
+            store fails
+              a < ERROR QUEUE_ERROR Job+could+not+be+stored
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:2 f 1
+            a > SUBMIT_JOB_BG f u 1
+            b closes
+            w > WORK_COMPLETE H:test:2 done
+            store fails
+              a < ERROR QUEUE_ERROR Job+could+not+be+stored
+            a : show jobs
+              a < .
+        "]],
+    );
+}
+
+#[test]
+fn a_job_that_runs_can_still_become_one_that_is_stored() {
+    check_with(
+        Settings { keeps_jobs: true, ..Settings::default() },
+        expect![[r"
+            w > CAN_DO f
+            a > SUBMIT_JOB f u 1
+              a < JOB_CREATED H:test:1
+            w > GRAB_JOB
+              w < JOB_ASSIGN H:test:1 f 1
+            b > SUBMIT_JOB_BG f u 1
+            a closes
+            w closes
+            store keeps
+              b < JOB_CREATED H:test:1
+            v > CAN_DO f
+            v > GRAB_JOB
+              v < JOB_ASSIGN H:test:1 f 1
+            v > WORK_FAIL H:test:1
+            b > SUBMIT_JOB_BG f u 1
+            b : cancel job H:test:2
+            store keeps
+              b < JOB_CREATED H:test:2
+              b < OK
+            b : status
+              b < f	0	0	1
+              b < .
+        "]],
+    );
+}
+
+#[test]
 fn a_function_that_is_dropped_fails_the_jobs_that_wait_for_it() {
     check(expect![[r"
         a > SUBMIT_JOB f u p
@@ -535,7 +909,7 @@ fn a_function_that_is_dropped_fails_the_jobs_that_wait_for_it() {
 #[test]
 fn a_queue_takes_no_more_jobs_than_it_may() {
     check_with(
-        Settings { max_jobs: 4, max_job_bytes: 100, max_functions: 2, ..settings() },
+        Settings { max_jobs: 4, max_job_bytes: 100, max_functions: 2, ..Settings::default() },
         expect![[r"
         a > SUBMIT_JOB_BG f 1 p
           a < JOB_CREATED H:test:1
@@ -592,25 +966,13 @@ fn names_cannot_forge_a_line() {
 
 #[track_caller]
 fn check(conversation: Expect) {
-    check_with(settings(), conversation);
-}
-
-fn settings() -> Settings {
-    Settings {
-        host: "test".to_owned(),
-        version: "1".to_owned(),
-        process: 42,
-        job_retries: None,
-        max_jobs: 100,
-        max_job_bytes: 1 << 20,
-        max_functions: 100,
-    }
+    check_with(Settings::default(), conversation);
 }
 
 /// Says the lines that are not answers to a fresh server, and compares all that was said.
 #[track_caller]
 fn check_with(settings: Settings, conversation: Expect) {
-    let mut state = State::new(settings);
+    let mut trial = Trial::new(settings);
     let mut names: BTreeMap<String, ConnectionId> = BTreeMap::new();
     let mut said = String::new();
     // Only the literal's own indentation may go: the answers' is what tells them apart.
@@ -622,25 +984,17 @@ fn check_with(settings: Settings, conversation: Expect) {
             continue;
         }
         let (name, rest) = line.split_once(' ').expect("a line names who speaks");
-        let next = ConnectionId(names.len() as u64 + 1);
-        let id = *names.entry(name.to_owned()).or_insert_with(|| {
-            state.connected(next, format!("10.0.0.{}", next.0));
-            next
-        });
-        let actions = match rest.split_once(' ') {
-            None if rest == ":" => state.handle(id, Frame::Line(Bytes::new())),
-            None => {
-                assert_eq!(rest, "closes");
-                state.disconnected(id)
+        let actions = match (name, rest.split_once(' ')) {
+            ("time", Some(("passes", milliseconds))) => trial.pass(milliseconds.parse().expect("a number")),
+            ("store", None) => trial.store(rest == "keeps"),
+            _ => {
+                let next = ConnectionId(names.len() as u32 + 1);
+                let id = *names.entry(name.to_owned()).or_insert_with(|| {
+                    trial.connect(next);
+                    next
+                });
+                act(&mut trial, id, rest)
             }
-            Some((":", text)) => state.handle(id, Frame::Line(text.trim().to_owned().into())),
-            Some((">", packet)) => state.handle(id, Frame::Packet(parse(Magic::Request, packet))),
-            Some(("RES", packet)) => state.handle(id, Frame::Packet(parse(Magic::Response, packet))),
-            Some(("unknown", number)) => {
-                let number = number.parse().expect("a packet type is a number");
-                state.handle(id, Frame::Unknown { magic: Magic::Request, number })
-            }
-            Some((other, _)) => panic!("{other} is not something to do"),
         };
         said.extend([line, "\n"]);
         for action in actions {
@@ -652,6 +1006,24 @@ fn check_with(settings: Settings, conversation: Expect) {
         }
     }
     conversation.assert_eq(&said);
+}
+
+fn act(trial: &mut Trial, id: ConnectionId, what: &str) -> Vec<Action> {
+    let frame = match what.split_once(' ') {
+        None if what == ":" => Frame::Line(Bytes::new()),
+        None => {
+            assert_eq!(what, "closes");
+            return trial.disconnect(id);
+        }
+        Some((":", text)) => Frame::Line(text.trim().to_owned().into()),
+        Some((">", packet)) => Frame::Packet(parse(Magic::Request, packet)),
+        Some(("RES", packet)) => Frame::Packet(parse(Magic::Response, packet)),
+        Some(("unknown", number)) => {
+            Frame::Unknown { magic: Magic::Request, number: number.parse().expect("a packet type is a number") }
+        }
+        Some((other, _)) => panic!("{other} is not something to do"),
+    };
+    trial.handle(id, &frame)
 }
 
 fn parse(magic: Magic, text: &str) -> Packet {

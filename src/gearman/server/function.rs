@@ -3,31 +3,25 @@
 //! A row stays when its last worker leaves, as on gearmand; rows that nobody uses are given up only when there are too
 //! many of them, so that made-up names cannot fill the memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::job::JobNumber;
+use super::idset::{self, IdSet};
+use super::job::{JobId, Jobs, Stage};
+use super::lookup::Lookup;
 use super::queue::{Place, Queue};
-use super::state::ConnectionId;
 use crate::gearman::Priority;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FunctionId(u32);
-
-impl FunctionId {
-    /// Comes before every other one.
-    pub(super) const FIRST: Self = Self(0);
-}
+/// Small and used again: it is a place in rows and sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FunctionId(pub(super) u32);
 
 #[derive(Debug)]
 pub(super) struct Function {
-    pub(super) name: Bytes,
-    pub(super) workers: BTreeSet<ConnectionId>,
+    pub(super) name: Arc<[u8]>,
+    /// The connections that offer it.
+    pub(super) workers: IdSet,
     pub(super) queue: Queue,
-    /// Where the first waiting job stands, as noted in the index of heads.
-    head: Option<(Priority, Place)>,
-    /// Jobs that wait or run.
+    /// Jobs that wait, run, or are for later.
     pub(super) total: usize,
     pub(super) running: usize,
     /// How many jobs there may be when one of each priority is added; 0 is without limit.
@@ -37,16 +31,22 @@ pub(super) struct Function {
 #[derive(Debug)]
 pub(super) struct Functions {
     limit: usize,
-    last: u32,
-    by_id: BTreeMap<FunctionId, Function>,
-    by_name: BTreeMap<Bytes, FunctionId>,
-    /// The first job of every function for which one waits.
-    heads: BTreeSet<(Priority, Place, FunctionId)>,
+    rows: Vec<Option<Function>>,
+    free: Vec<u32>,
+    by_name: Lookup<Arc<[u8]>, FunctionId>,
+    ready: [Ready; 3],
+}
+
+/// The functions for which a job of one priority waits, and where the first of each stands.
+#[derive(Debug, Default)]
+struct Ready {
+    bits: Vec<u64>,
+    places: Vec<Place>,
 }
 
 impl Functions {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, last: 0, by_id: BTreeMap::new(), by_name: BTreeMap::new(), heads: BTreeSet::new() }
+        Self { limit, rows: Vec::new(), free: Vec::new(), by_name: Lookup::default(), ready: Default::default() }
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<FunctionId> {
@@ -58,88 +58,119 @@ impl Functions {
         if let Some(id) = self.find(name) {
             return Some(id);
         }
-        if self.by_id.len() >= self.limit {
+        if self.by_name.len() >= self.limit {
             self.forget_unused();
         }
-        if self.by_id.len() >= self.limit {
-            return None;
-        }
-        self.last = self.last.checked_add(1)?;
-        let id = FunctionId(self.last);
-        // A copy: the name must not keep alive the whole buffer that it was read into.
-        let name = Bytes::copy_from_slice(name);
+        (self.by_name.len() < self.limit).then(|| self.create(name))
+    }
+
+    /// Makes a function that is not there yet, whatever the limit says.
+    pub(super) fn create(&mut self, name: &[u8]) -> FunctionId {
+        let name: Arc<[u8]> = name.into();
         let function = Function {
-            name: name.clone(),
-            workers: BTreeSet::new(),
+            name: Arc::clone(&name),
+            workers: IdSet::new(),
             queue: Queue::default(),
-            head: None,
             total: 0,
             running: 0,
             max_queue: [0; 3],
         };
-        self.by_id.insert(id, function);
+        let id = match self.free.pop() {
+            Some(free) => {
+                self.rows[free as usize] = Some(function);
+                FunctionId(free)
+            }
+            None => {
+                self.rows.push(Some(function));
+                FunctionId(u32::try_from(self.rows.len() - 1).expect("there are fewer functions than bytes of memory"))
+            }
+        };
         self.by_name.insert(name, id);
-        Some(id)
+        id
     }
 
     pub(super) fn get(&self, id: FunctionId) -> &Function {
-        self.by_id.get(&id).expect("a function stays while jobs or workers refer to it")
+        self.rows[id.0 as usize].as_ref().expect("a function stays while jobs or workers refer to it")
     }
 
     pub(super) fn get_mut(&mut self, id: FunctionId) -> &mut Function {
-        self.by_id.get_mut(&id).expect("a function stays while jobs or workers refer to it")
+        self.rows[id.0 as usize].as_mut().expect("a function stays while jobs or workers refer to it")
     }
 
+    /// Forgets a function without jobs and workers.
     pub(super) fn remove(&mut self, id: FunctionId) {
-        if let Some(function) = self.by_id.remove(&id) {
+        if let Some(function) = self.rows[id.0 as usize].take() {
             self.by_name.remove(&function.name);
-            if let Some((priority, place)) = function.head {
-                self.heads.remove(&(priority, place, id));
-            }
+            self.free.push(id.0);
         }
     }
 
     /// Lists functions by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (FunctionId, &Function)> {
-        self.by_name.values().map(|&id| (id, self.get(id)))
+    pub(super) fn sorted(&self) -> Vec<(FunctionId, &Function)> {
+        let mut rows: Vec<_> = self.iter().collect();
+        rows.sort_unstable_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+        rows
     }
 
-    /// Notes which job of the function comes first, after its queue has changed.
-    pub(super) fn note_head(&mut self, id: FunctionId) {
-        let function = self.get_mut(id);
-        let head = function.queue.first().map(|(priority, place, _)| (priority, place));
-        let former = std::mem::replace(&mut function.head, head);
-        if former != head {
-            if let Some((priority, place)) = former {
-                self.heads.remove(&(priority, place, id));
-            }
-            if let Some((priority, place)) = head {
-                self.heads.insert((priority, place, id));
-            }
-        }
+    /// Makes a job wait at a place behind all others.
+    pub(super) fn enqueue(&mut self, jobs: &mut Jobs, id: JobId, place: Place) {
+        let job = jobs.at_mut(id);
+        job.stage = Stage::Waiting(place);
+        let (function, priority) = (job.function, job.priority);
+        self.get_mut(function).queue.push(jobs, id);
+        self.note_first(jobs, function, priority);
+    }
+
+    /// Takes a waiting job out of its queue.
+    pub(super) fn dequeue(&mut self, jobs: &mut Jobs, id: JobId) {
+        let job = jobs.at(id);
+        let (function, priority) = (job.function, job.priority);
+        self.get_mut(function).queue.remove(jobs, id);
+        self.note_first(jobs, function, priority);
     }
 
     /// Finds the most urgent job over these functions; the oldest one among equals.
-    ///
-    /// A worker that offers much finds it among the first heads, and one that offers little looks through what it
-    /// offers; so neither thousands of functions nor thousands of queues make a grab slow.
-    pub(super) fn next_among(&self, offered: &BTreeSet<FunctionId>) -> Option<JobNumber> {
-        let mut heads = self.heads.iter().map(|(_, _, id)| id);
-        if let Some(&id) = heads.by_ref().take(offered.len()).find(|id| offered.contains(id)) {
-            return self.first_job(id);
-        }
-        heads.next()?;
-        let best = offered.iter().filter_map(|&id| self.get(id).head.map(|head| (head, id))).min();
-        best.and_then(|(_, id)| self.first_job(id))
+    pub(super) fn next_among(&self, offered: &IdSet) -> Option<JobId> {
+        self.find_among(|ready| offered.least_in(&ready.bits, |id| ready.places[id as usize]))
     }
 
-    fn first_job(&self, id: FunctionId) -> Option<JobNumber> {
-        self.get(id).queue.first().map(|(_, _, job)| job)
+    /// Finds the most urgent job over these functions; among equals that of the function that comes after the last one.
+    pub(super) fn next_in_turn(&self, offered: &IdSet, last: FunctionId) -> Option<JobId> {
+        self.find_among(|ready| offered.next_in(&ready.bits, last.0))
+    }
+
+    fn find_among(&self, find: impl Fn(&Ready) -> Option<u32>) -> Option<JobId> {
+        Priority::ALL.into_iter().find_map(|priority| {
+            let id = find(&self.ready[priority as usize])?;
+            self.get(FunctionId(id)).queue.first(priority)
+        })
+    }
+
+    fn note_first(&mut self, jobs: &Jobs, function: FunctionId, priority: Priority) {
+        let first = self.get(function).queue.first(priority);
+        let ready = &mut self.ready[priority as usize];
+        let at = function.0 as usize;
+        match first.map(|id| jobs.at(id).stage) {
+            Some(Stage::Waiting(place)) => {
+                idset::set(&mut ready.bits, function.0);
+                if ready.places.len() <= at {
+                    ready.places.resize(at + 1, 0);
+                }
+                ready.places[at] = place;
+            }
+            _ => idset::clear(&mut ready.bits, function.0),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (FunctionId, &Function)> {
+        (0..).zip(&self.rows).filter_map(|(id, row)| Some((FunctionId(id), row.as_ref()?)))
     }
 
     fn forget_unused(&mut self) {
-        self.by_id.retain(|_, function| function.total > 0 || !function.workers.is_empty());
-        let by_id = &self.by_id;
-        self.by_name.retain(|_, id| by_id.contains_key(id));
+        let is_unused = |(_, function): &(FunctionId, &Function)| function.total == 0 && function.workers.len() == 0;
+        let unused: Vec<FunctionId> = self.iter().filter(is_unused).map(|(id, _)| id).collect();
+        for id in unused {
+            self.remove(id);
+        }
     }
 }

@@ -6,7 +6,9 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::invariants::check_books;
-use super::state::{Action, ConnectionId, Settings, State};
+use super::peer::ConnectionId;
+use super::state::Settings;
+use super::trial::{Action, Trial};
 use crate::gearman::codec::{Codec, Frame};
 use crate::gearman::steps::Steps;
 use crate::gearman::{Kind, Magic, Packet, Priority};
@@ -65,9 +67,9 @@ pub fn play(input: &[u8]) {
 }
 
 struct Play {
-    state: State,
+    trial: Trial,
     peers: BTreeMap<ConnectionId, Peer>,
-    connections: u64,
+    connections: u32,
 }
 
 /// One connection, and what the server owes it.
@@ -86,22 +88,21 @@ struct Peer {
 impl Play {
     fn new(steps: &mut Steps<'_>) -> Option<Self> {
         let settings = Settings {
-            host: "h".to_owned(),
-            version: "1".to_owned(),
-            process: 1,
+            handle_prefix: "H:h".to_owned(),
             job_retries: steps.one_of(&[None, Some(2), Some(1)])?,
             max_jobs: 6,
             max_job_bytes: steps.one_of(&[20, MAX_BODY])?,
             max_functions: 3,
+            ..Settings::default()
         };
-        Some(Self { state: State::new(settings), peers: BTreeMap::new(), connections: 0 })
+        Some(Self { trial: Trial::new(settings), peers: BTreeMap::new(), connections: 0 })
     }
 
     /// A peer does one thing; the first byte says who and what.
     fn step(&mut self, steps: &mut Steps<'_>) -> Option<()> {
         let first = steps.byte()?;
         let id = self.peer(first % PEERS);
-        match first / PEERS % 10 {
+        match first / PEERS % 11 {
             0 => self.leave(id),
             1 => self.send_bytes(id, steps.chunk()?),
             2 => self.say(id, steps)?,
@@ -112,15 +113,19 @@ impl Play {
             6 => self.send(id, Kind::PreSleep, steps)?,
             7 => self.send(id, steps.one_of(&[Kind::SubmitJob, Kind::SubmitJobHigh, Kind::SubmitJobLowBg])?, steps)?,
             8 => self.send(id, steps.one_of(&[Kind::WorkComplete, Kind::WorkFail, Kind::WorkException])?, steps)?,
-            _ => self.send(id, steps.one_of(&[Kind::WorkData, Kind::WorkStatus, Kind::OptionReq])?, steps)?,
+            9 => self.send(id, steps.one_of(&[Kind::WorkData, Kind::WorkStatus, Kind::OptionReq])?, steps)?,
+            _ => {
+                let actions = self.trial.pass(u64::from(steps.byte()?) * 100);
+                self.heed(None, None, actions);
+            }
         }
-        check_books(&self.state);
+        check_books(&self.trial.state);
         Some(())
     }
 
     /// Returns the connection that stands in a place, a new one where the last one has gone.
     fn peer(&mut self, place: u8) -> ConnectionId {
-        let in_place = |id: &&ConnectionId| id.0 % u64::from(PEERS) == u64::from(place);
+        let in_place = |id: &&ConnectionId| id.0 % u32::from(PEERS) == u32::from(place);
         if let Some(&id) = self.peers.keys().find(in_place) {
             if !self.peers[&id].is_closing {
                 return id;
@@ -128,16 +133,16 @@ impl Play {
             self.leave(id);
         }
         self.connections += 1;
-        let id = ConnectionId(self.connections * u64::from(PEERS) + u64::from(place));
-        self.state.connected(id, "10.0.0.1".to_owned());
+        let id = ConnectionId(self.connections * u32::from(PEERS) + u32::from(place));
+        self.trial.connect(id);
         self.peers.insert(id, Peer { codec: Some(Codec::with_lines(MAX_BODY)), ..Peer::default() });
         id
     }
 
     fn leave(&mut self, id: ConnectionId) {
         self.peers.remove(&id);
-        let actions = self.state.disconnected(id);
-        self.heed(id, None, actions);
+        let actions = self.trial.disconnect(id);
+        self.heed(Some(id), None, actions);
     }
 
     fn say(&mut self, id: ConnectionId, steps: &mut Steps<'_>) -> Option<()> {
@@ -170,8 +175,8 @@ impl Play {
             let Some(codec) = &mut peer.codec else { return };
             match codec.decode(&mut peer.input) {
                 Ok(Some(frame)) => {
-                    let actions = self.state.handle(id, frame.clone());
-                    self.heed(id, Some(&frame), actions);
+                    let actions = self.trial.handle(id, &frame);
+                    self.heed(Some(id), Some(&frame), actions);
                 }
                 Ok(None) => return,
                 Err(_) => return self.leave(id),
@@ -179,14 +184,14 @@ impl Play {
         }
     }
 
-    /// Follows what one frame, or somebody's leaving, has caused.
-    fn heed(&mut self, cause: ConnectionId, frame: Option<&Frame>, actions: Vec<Action>) {
+    /// Follows what one frame, somebody's leaving or the time has caused.
+    fn heed(&mut self, cause: Option<ConnectionId>, frame: Option<&Frame>, actions: Vec<Action>) {
         let request = match frame {
             Some(Frame::Packet(packet)) if packet.magic == Magic::Request => Some(packet),
             _ => None,
         };
         if let Some(request) = request
-            && let Some(peer) = self.peers.get_mut(&cause)
+            && let Some(peer) = cause.and_then(|cause| self.peers.get_mut(&cause))
         {
             match request.kind {
                 Kind::PreSleep => peer.sleeps = true,
@@ -199,11 +204,8 @@ impl Play {
             let to = *to;
             let peer = self.peers.get_mut(&to).expect("nobody who has left is sent anything");
             match action {
-                Action::Send(_, packet) => peer.hear(&packet, request.filter(|_| to == cause)),
-                Action::Text(_, text) => {
-                    assert_eq!(to, cause, "only who asks is answered in text");
-                    assert!(text.ends_with(b"\n"), "{text:?}");
-                }
+                Action::Send(_, packet) => peer.hear(&packet, request.filter(|_| Some(to) == cause)),
+                Action::Text(..) => assert_eq!(Some(to), cause, "only who asks is answered in text"),
                 Action::Close(_) => peer.is_closing = true,
             }
         }

@@ -1,44 +1,64 @@
 //! The waiting jobs of one function: first come, first served within each priority.
 //!
-//! Places are numbers that only grow, so that a job is found again to be taken out from the middle, and the heads of
-//! several functions can be compared.
+//! The jobs themselves carry the links, so that waiting costs no memory of its own and a job leaves the middle at once.
 
-use std::collections::BTreeMap;
-
-use super::job::JobNumber;
+use super::job::{JobId, Jobs};
 use crate::gearman::Priority;
 
-/// Where a job stands; smaller ones came earlier.
+/// Where a job stands among all that wait; smaller ones came earlier.
 pub(super) type Place = u64;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    by_priority: [BTreeMap<Place, JobNumber>; 3],
+    by_priority: [Line; 3],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    first: Option<JobId>,
+    last: Option<JobId>,
+    len: u32,
+}
+
+/// A job's neighbours in its queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Links {
+    before: Option<JobId>,
+    after: Option<JobId>,
 }
 
 impl Queue {
-    pub(super) fn insert(&mut self, priority: Priority, place: Place, job: JobNumber) {
-        self.by_priority[priority as usize].insert(place, job);
+    /// Adds a job at the end.
+    pub(super) fn push(&mut self, jobs: &mut Jobs, id: JobId) {
+        let line = &mut self.by_priority[jobs.at(id).priority as usize];
+        let before = line.last.replace(id);
+        match before {
+            Some(before) => jobs.at_mut(before).links.after = Some(id),
+            None => line.first = Some(id),
+        }
+        jobs.at_mut(id).links = Links { before, after: None };
+        line.len += 1;
     }
 
-    pub(super) fn remove(&mut self, priority: Priority, place: Place) {
-        self.by_priority[priority as usize].remove(&place);
+    pub(super) fn remove(&mut self, jobs: &mut Jobs, id: JobId) {
+        let line = &mut self.by_priority[jobs.at(id).priority as usize];
+        let Links { before, after } = std::mem::take(&mut jobs.at_mut(id).links);
+        match before {
+            Some(before) => jobs.at_mut(before).links.after = after,
+            None => line.first = after,
+        }
+        match after {
+            Some(after) => jobs.at_mut(after).links.before = before,
+            None => line.last = before,
+        }
+        line.len -= 1;
     }
 
-    /// Returns the job to run next and where it stands.
-    pub(super) fn first(&self) -> Option<(Priority, Place, JobNumber)> {
-        Priority::ALL.into_iter().find_map(|priority| {
-            let (&place, &job) = self.by_priority[priority as usize].first_key_value()?;
-            Some((priority, place, job))
-        })
+    pub(super) fn first(&self, priority: Priority) -> Option<JobId> {
+        self.by_priority[priority as usize].first
     }
 
     pub(super) fn len(&self, priority: Priority) -> usize {
-        self.by_priority[priority as usize].len()
-    }
-
-    /// Lists the waiting jobs, the most urgent first.
-    pub(super) fn jobs(&self) -> impl Iterator<Item = JobNumber> {
-        self.by_priority.iter().flat_map(|queue| queue.values().copied())
+        self.by_priority[priority as usize].len as usize
     }
 }

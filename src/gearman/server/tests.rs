@@ -190,9 +190,9 @@ async fn an_address_in_use_is_an_error_that_names_it() {
 
 #[test]
 fn a_handle_fits_whatever_the_machine_is_called() {
-    assert_eq!(fit_for_handles("build 1:a\n.example"), "build1a.example");
-    assert_eq!(fit_for_handles(&"x".repeat(100)).len(), 40);
-    assert_eq!(fit_for_handles(" "), "localhost");
+    assert_eq!(fit_for_handles("H:build 1\n.example"), "H:build1.example");
+    assert_eq!(fit_for_handles(&"x".repeat(100)).len(), 42);
+    assert_eq!(fit_for_handles(" "), "H");
 }
 
 async fn start(config: Config) -> (String, CancellationToken) {

@@ -5,10 +5,11 @@
 //! that wait for the function instead of losing them; a cancelled job that waited is gone at once.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
-use super::function::FunctionId;
-use super::job::{Job, Stage};
-use super::state::{ConnectionId, State};
+use super::function::{Function, FunctionId};
+use super::peer::ConnectionId;
+use super::state::State;
 use super::submit::MAX_FUNCTION_NAME;
 use crate::gearman::Priority;
 
@@ -19,7 +20,7 @@ impl State {
         let words: Vec<&[u8]> =
             line.split(|byte| byte.is_ascii_whitespace() || *byte == 0).filter(|word| !word.is_empty()).collect();
         let answer = self.answer(&words);
-        self.reply_text(id, answer);
+        self.peers.send_text(id, &answer);
     }
 
     fn answer(&mut self, words: &[&[u8]]) -> String {
@@ -36,44 +37,65 @@ impl State {
             (b"maxqueue", [name, limits @ ..]) => self.limit_queue(name, limits),
             (b"create" | b"drop" | b"maxqueue", _) => incomplete(command),
             (b"getpid", _) => format!("OK {}\n", self.settings.process),
-            (b"verbose", _) => "OK INFO\n".to_owned(),
+            (b"verbose", _) => format!("OK {}\n", self.settings.verbosity),
             (b"version", _) => format!("OK {}\n", self.settings.version),
             _ => unknown(command),
         }
     }
 
     fn status(&self) -> String {
-        listing(self.functions.iter().map(|(_, function)| {
-            let workers = function.workers.len();
-            format!("{}\t{}\t{}\t{workers}\n", printable(&function.name), function.total, function.running)
-        }))
+        let mut text = String::new();
+        for (_, function) in self.functions.sorted() {
+            let (name, workers) = (printable(&function.name), function.workers.len());
+            line(&mut text, format_args!("{name}\t{}\t{}\t{workers}", function.total, function.running));
+        }
+        listing(text)
     }
 
+    /// Shows how many jobs wait; those for a later time are among the normal ones.
     fn priority_status(&self) -> String {
-        listing(self.functions.iter().map(|(_, function)| {
-            let [high, normal, low] = Priority::ALL.map(|priority| function.queue.len(priority));
-            format!("{}\t{high}\t{normal}\t{low}\t{}\n", printable(&function.name), function.workers.len())
-        }))
+        let mut text = String::new();
+        for (_, function) in self.functions.sorted() {
+            let [high, queued, low] = Priority::ALL.map(|priority| function.queue.len(priority));
+            let later = function.total - function.running - high - queued - low;
+            let (name, workers) = (printable(&function.name), function.workers.len());
+            line(&mut text, format_args!("{name}\t{high}\t{}\t{low}\t{workers}", queued + later));
+        }
+        listing(text)
     }
 
     fn workers(&self) -> String {
-        listing(self.connections.iter().map(|(id, connection)| {
-            let mut line = format!("{} {} {} :", id.0, connection.host, printable(&connection.client_id));
-            for &function in &connection.functions {
-                line.push(' ');
-                line.push_str(&printable(&self.functions.get(function).name));
+        let mut text = String::new();
+        for (id, peer) in self.peers.iter() {
+            let client_id = if peer.client_id.is_empty() { "-".into() } else { printable(&peer.client_id) };
+            let _infallible = write!(text, "{} {} {client_id} :", id.0, peer.host);
+            for function in peer.functions.iter() {
+                text.push(' ');
+                text.push_str(&printable(&self.functions.get(FunctionId(function)).name));
             }
-            line.push('\n');
-            line
-        }))
+            text.push('\n');
+        }
+        listing(text)
     }
 
     fn show(&self, arguments: &[&[u8]]) -> String {
         let is = |index: usize, word: &[u8]| arguments.get(index).is_some_and(|found| found.eq_ignore_ascii_case(word));
+        let mut text = String::new();
         match arguments.len() {
-            1 if is(0, b"jobs") => listing(self.jobs.iter().map(job_line)),
+            1 if is(0, b"jobs") => {
+                for job in self.jobs.sorted() {
+                    let handle = self.jobs.handle(job.number);
+                    let (ignored, background) = (u8::from(job.is_abandoned()), u8::from(job.background));
+                    let handle = printable(handle.as_ref());
+                    line(&mut text, format_args!("{handle}\t{}\t{ignored}\t{background}", job.retries));
+                }
+                listing(text)
+            }
             2 if is(0, b"unique") && is(1, b"jobs") => {
-                listing(self.jobs.iter().map(|job| format!("{}\n", printable(&job.unique))))
+                for job in self.jobs.sorted() {
+                    line(&mut text, format_args!("{}", printable(job.unique())));
+                }
+                listing(text)
             }
             _ => "ERR UNKNOWN_SHOW_ARGUMENTS\r\n".to_owned(),
         }
@@ -81,14 +103,16 @@ impl State {
 
     /// Ends a job for its clients. Its worker, if it has one, is not told: the protocol has no words for it.
     fn cancel(&mut self, handle: &[u8]) -> String {
-        let Some(number) = self.jobs.find(handle) else { return "ERR UNKNOWN_JOB\r\n".to_owned() };
-        self.tell_watchers_of_failure(number);
-        self.clear_watchers(number);
-        self.jobs.separate(number);
-        match self.jobs.get_mut(number) {
-            Some(job) if matches!(job.stage, Stage::Running(_)) => job.cancelled = true,
-            _ => self.remove_job(number),
+        let Some(id) = self.jobs.find(handle) else { return "ERR UNKNOWN_JOB\r\n".to_owned() };
+        self.tell_watchers_of_failure(id);
+        if !self.jobs.at(id).is_running() {
+            self.remove_job(id);
+            return OK.to_owned();
         }
+        self.clear_watchers(id);
+        self.forget_in_store(id);
+        self.jobs.separate(id);
+        self.jobs.at_mut(id).background = false;
         OK.to_owned()
     }
 
@@ -103,13 +127,12 @@ impl State {
     fn drop_function(&mut self, name: &[u8]) -> String {
         let Some(id) = self.function_in_any_case(name) else { return "ERR function not found\r\n".to_owned() };
         let function = self.functions.get(id);
-        if !function.workers.is_empty() || function.running > 0 {
+        if function.workers.len() > 0 || function.running > 0 {
             return "ERR there are still connected workers or executing clients\r\n".to_owned();
         }
-        let waiting: Vec<_> = function.queue.jobs().collect();
-        for number in waiting {
-            self.tell_watchers_of_failure(number);
-            self.remove_job(number);
+        for id in self.jobs.of(id) {
+            self.tell_watchers_of_failure(id);
+            self.remove_job(id);
         }
         self.functions.remove(id);
         OK.to_owned()
@@ -117,8 +140,8 @@ impl State {
 
     /// Finds a function as gearmand's `drop` does, which does not mind upper and lower case; an exact name goes first.
     fn function_in_any_case(&self, name: &[u8]) -> Option<FunctionId> {
-        let in_any_case = || self.functions.iter().find(|(_, function)| function.name.eq_ignore_ascii_case(name));
-        self.functions.find(name).or_else(|| in_any_case().map(|(id, _)| id))
+        let is_it = |(_, function): &(FunctionId, &Function)| function.name.eq_ignore_ascii_case(name);
+        self.functions.find(name).or_else(|| self.functions.sorted().into_iter().find(is_it).map(|(id, _)| id))
     }
 
     /// One limit holds for all priorities; several are for high, normal and low. A name not seen yet is ignored.
@@ -132,15 +155,11 @@ impl State {
     }
 }
 
-/// Shows handle, retries, whether its end interests nobody, and whether it was submitted in the background.
-fn job_line(job: &Job) -> String {
-    let ignored = u8::from(job.cancelled || job.is_abandoned());
-    let background = u8::from(job.background && !job.cancelled);
-    format!("{}\t{}\t{ignored}\t{background}\n", printable(&job.handle), job.retries)
+fn line(text: &mut String, line: fmt::Arguments<'_>) {
+    let _infallible = writeln!(text, "{line}");
 }
 
-fn listing(lines: impl Iterator<Item = String>) -> String {
-    let mut text: String = lines.collect();
+fn listing(mut text: String) -> String {
     text.push_str(".\n");
     text
 }

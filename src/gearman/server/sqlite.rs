@@ -1,0 +1,169 @@
+//! Background jobs in a file of SQLite.
+//!
+//! One server at a time: the file stays locked until the server's end, however that comes. Nobody but its owner can read
+//! it, since payloads can hold secrets.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, params};
+
+use super::store::{Change, Failure, JobNumber, Kept, Store};
+use crate::gearman::Priority;
+
+/// "Lshg", in the place where SQLite keeps whose file it is.
+const APPLICATION: i32 = 0x4c73_6867;
+
+/// What the tables look like.
+const VERSION: i32 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE job (
+        number INTEGER PRIMARY KEY,
+        function BLOB NOT NULL,
+        unique_id BLOB NOT NULL,
+        reducer BLOB NOT NULL,
+        payload BLOB NOT NULL,
+        priority INTEGER NOT NULL,
+        due INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE reserved (number INTEGER NOT NULL) STRICT;
+    INSERT INTO reserved VALUES (0);
+";
+
+/// The file that a burst of jobs leaves behind is cut to this.
+const KEEP_LOG: &str = "PRAGMA journal_size_limit = 16777216";
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("failed to open {path} for background jobs")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{path} is in use by another server")]
+    InUse { path: PathBuf },
+    #[error("{path} is no file of background jobs: {what}")]
+    Foreign { path: PathBuf, what: String },
+    #[error("{path} was written by a later version: it has format {found}, this one knows up to {VERSION}")]
+    TooNew { path: PathBuf, found: i32 },
+    #[error("failed to open {path} for background jobs")]
+    Database { path: PathBuf, source: rusqlite::Error },
+}
+
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+}
+
+impl SqliteStore {
+    /// Opens a file, or makes it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = |source| OpenError::File { path: path.to_owned(), source };
+        // Made here, since SQLite would let others read it.
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(file)?;
+        let connection = Connection::open(path).map_err(|error| explain(path, error))?;
+        let mut store = Self { connection };
+        store.prepare(path)?;
+        Ok(store)
+    }
+
+    fn prepare(&mut self, path: &Path) -> Result<(), OpenError> {
+        let failed = |error| explain(path, error);
+        let connection = &mut self.connection;
+        connection.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
+        let number = |connection: &Connection, what: &str| connection.pragma_query_value(None, what, |row| row.get(0));
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
+        let application: i32 = number(connection, "application_id").map_err(failed)?;
+        let found: i32 = number(connection, "user_version").map_err(failed)?;
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+        let is_new = application == 0 && found == 0 && tables == 0;
+        if !is_new && application != APPLICATION {
+            let what = "it belongs to another program".to_owned();
+            return Err(OpenError::Foreign { path: path.to_owned(), what });
+        }
+        if found > VERSION {
+            return Err(OpenError::TooNew { path: path.to_owned(), found });
+        }
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        connection.query_row(KEEP_LOG, [], |_| Ok(())).map_err(failed)?;
+        // A write, even of nothing new, takes the lock that is then kept.
+        let transaction = connection.transaction().map_err(failed)?;
+        if is_new {
+            transaction.execute_batch(TABLES).map_err(failed)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+
+    fn read(&self) -> rusqlite::Result<(Vec<Kept>, JobNumber)> {
+        let reserved: i64 = self.connection.query_row("SELECT number FROM reserved", [], |row| row.get(0))?;
+        let mut query = self
+            .connection
+            .prepare("SELECT number, function, unique_id, reducer, payload, priority, due FROM job ORDER BY number")?;
+        let jobs = query.query_map([], |row| {
+            let blob = |index: usize| row.get_ref(index)?.as_blob().map(Box::from).map_err(rusqlite::Error::from);
+            let priority: i64 = row.get(5)?;
+            let found = usize::try_from(priority).ok().and_then(|index| Priority::ALL.get(index).copied());
+            Ok(Kept {
+                number: row.get::<_, i64>(0)? as JobNumber,
+                function: blob(1)?,
+                unique: blob(2)?,
+                reducer: blob(3)?,
+                payload: blob(4)?,
+                priority: found.ok_or(rusqlite::Error::IntegralValueOutOfRange(5, priority))?,
+                due: row.get::<_, i64>(6)? as u64,
+            })
+        })?;
+        Ok((jobs.collect::<Result<_, _>>()?, reserved as JobNumber))
+    }
+
+    fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut add =
+                transaction.prepare_cached("INSERT OR REPLACE INTO job VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+            let mut remove = transaction.prepare_cached("DELETE FROM job WHERE number = ?1")?;
+            let mut reserve = transaction.prepare_cached("UPDATE reserved SET number = ?1")?;
+            for change in changes {
+                match change {
+                    Change::Add(job) => add.execute(params![
+                        job.number as i64,
+                        job.function,
+                        job.unique,
+                        job.reducer,
+                        job.payload,
+                        job.priority as i64,
+                        job.due.min(i64::MAX as u64) as i64
+                    ])?,
+                    Change::Remove(number) => remove.execute([*number as i64])?,
+                    Change::Reserve(number) => reserve.execute([*number as i64])?,
+                };
+            }
+        }
+        transaction.commit()
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&mut self) -> Result<(Vec<Kept>, JobNumber), Failure> {
+        Ok(self.read()?)
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        Ok(self.write(changes)?)
+    }
+}
+
+fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse { path },
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Foreign { path, what: error.to_string() }
+        }
+        _ => OpenError::Database { path, source: error },
+    }
+}

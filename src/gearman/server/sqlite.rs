@@ -167,3 +167,111 @@ fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
         _ => OpenError::Database { path, source: error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn job(number: JobNumber, payload: &[u8]) -> Kept {
+        Kept {
+            number,
+            function: b"build:\xff".as_slice().into(),
+            unique: format!("u{number}").into_bytes().into(),
+            reducer: b"r".as_slice().into(),
+            payload: payload.into(),
+            priority: Priority::ALL[number as usize % 3],
+            due: number * 1_000_000_000_000,
+        }
+    }
+
+    #[test]
+    fn what_was_added_and_not_removed_is_there_again_and_nobody_else_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs");
+        let mut store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.load().unwrap(), (Vec::new(), 0));
+        let changes = [
+            Change::Reserve(1000),
+            Change::Add(job(2, b"\0two")),
+            Change::Add(job(1, b"")),
+            Change::Add(job(3, b"3")),
+            Change::Remove(3),
+            Change::Remove(99),
+        ];
+        store.apply(&changes).unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+        }
+        drop(store);
+        let mut store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.load().unwrap(), (vec![job(1, b""), job(2, b"\0two")], 1000));
+    }
+
+    #[test]
+    fn a_file_in_use_is_refused_until_its_server_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs");
+        let first = SqliteStore::open(&path).unwrap();
+        let error = SqliteStore::open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+        drop(first);
+        SqliteStore::open(&path).unwrap();
+    }
+
+    #[test]
+    fn files_of_others_are_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("notes");
+        std::fs::write(&text, "not a database, but long enough to look at".repeat(100)).unwrap();
+        let other = folder.path().join("other");
+        Connection::open(&other).unwrap().execute_batch("CREATE TABLE gearman_queue (a)").unwrap();
+        let newer = folder.path().join("newer");
+        drop(SqliteStore::open(&newer).unwrap());
+        Connection::open(&newer).unwrap().pragma_update(None, "user_version", 2).unwrap();
+        for (path, expected) in [
+            (&text, "is no file of background jobs: file is not a database"),
+            (&other, "is no file of background jobs: it belongs to another program"),
+            (&newer, "was written by a later version: it has format 2, this one knows up to 1"),
+            (&folder.path().join("none/jobs"), "failed to open"),
+            (&folder.path().to_owned(), "failed to open"),
+        ] {
+            let before = std::fs::read(path).ok();
+            let error = SqliteStore::open(path).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(std::fs::read(path).ok(), before);
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_not_an_empty_queue() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs");
+        let mut store = SqliteStore::open(&path).unwrap();
+        let jobs: Vec<Change> = (1..200).map(|number| Change::Add(job(number, &[b'x'; 500]))).collect();
+        store.apply(&jobs).unwrap();
+        drop(store);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let length = bytes.len();
+        bytes[4096 * 3..length - 4096].fill(0xaa);
+        std::fs::write(&path, bytes).unwrap();
+        let loaded = SqliteStore::open(&path).map(|mut store| store.load().is_err());
+        assert!(loaded.unwrap_or(true));
+    }
+
+    #[test]
+    fn a_full_disk_takes_nothing_of_a_batch_and_small_jobs_again_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs");
+        let mut store = SqliteStore::open(&path).unwrap();
+        store.connection.query_row("PRAGMA max_page_count = 16", [], |_| Ok(())).unwrap();
+        store.apply(&[Change::Add(job(1, b"small"))]).unwrap();
+        let error = store.apply(&[Change::Add(job(2, b"small")), Change::Add(job(3, &[0; 100_000]))]).unwrap_err();
+        assert!(error.to_string().contains("full"), "{error}");
+        store.apply(&[Change::Add(job(4, b"small"))]).unwrap();
+        let numbers: Vec<JobNumber> = store.load().unwrap().0.iter().map(|job| job.number).collect();
+        assert_eq!(numbers, [1, 4]);
+    }
+}

@@ -202,3 +202,86 @@ async fn start(config: Config) -> (String, CancellationToken) {
     tokio::spawn(server.run(stop.clone()));
     (address, stop)
 }
+
+#[tokio::test]
+async fn a_job_for_a_later_time_wakes_a_worker_by_itself() {
+    let (server, _stop) = start(Config::default()).await;
+    let mut client = Peer::connect(&server).await;
+    let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+    client.send(Kind::SubmitJobEpoch, ["f".into(), "".into(), soon.to_string().into(), "later".into()]).await;
+    assert_eq!(client.receive().await.kind, Kind::JobCreated);
+    let mut worker = Peer::connect(&server).await;
+    assert_eq!(worker.grab("f").await.1, "later");
+}
+
+#[tokio::test]
+async fn a_worker_that_takes_too_long_loses_its_job_by_itself() {
+    let (server, _stop) = start(Config { job_retries: Some(1), ..Config::default() }).await;
+    let client = Client::connect(&server, client::Config::default()).await.unwrap();
+    let mut worker = Peer::connect(&server).await;
+    worker.send(Kind::CanDoTimeout, ["f".into(), "1".into()]).await;
+    let submission = Submission { function: "f".into(), ..Submission::default() };
+    let mut job = client.submit(submission).await.unwrap();
+    worker.send(Kind::GrabJob, []).await;
+    assert_eq!(worker.receive().await.kind, Kind::JobAssign);
+    assert_eq!(job.next().await, Some(Update::Fail));
+}
+
+#[tokio::test]
+async fn requests_that_never_end_share_what_they_may_hold() {
+    let (server, _stop) = start(Config { max_input: 1 << 20, ..Config::default() }).await;
+    let mut announced = b"\0REQ\0\0\0\x07\0\x80\0\0f\0u\0".to_vec();
+    announced.resize(700 << 10, b'x');
+    let mut slow = Peer::connect(&server).await;
+    slow.send_bytes(&announced).await;
+    // The first one is given up for the second, which came later and so is more likely to end.
+    let mut other = Peer::connect(&server).await;
+    other.send_bytes(&announced).await;
+    assert_eq!(slow.frame().await, None);
+    let mut rest = vec![b'x'; (8 << 20) + 12 - announced.len()];
+    rest.truncate(100 << 10);
+    other.send_bytes(&rest).await;
+    let mut small = Peer::connect(&server).await;
+    small.send(Kind::EchoReq, ["x".into()]).await;
+    assert_eq!(small.receive().await.argument(0), "x");
+}
+
+#[tokio::test]
+async fn background_jobs_are_there_again_after_a_restart_under_their_handles() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || Config { persist: Some(folder.path().join("jobs")), ..Config::default() };
+    let server = Server::bind("127.0.0.1:0", config()).await.unwrap();
+    let address = server.local_addr().to_string();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(server.run(stop.clone()));
+    let mut client = Peer::connect(&address).await;
+    let mut handles = Vec::new();
+    for (kind, unique) in [(Kind::SubmitJobBg, "a"), (Kind::SubmitJobHighBg, "b"), (Kind::SubmitJob, "c")] {
+        client.send(kind, ["f".into(), unique.into(), unique.into()]).await;
+        handles.push(client.receive().await.argument(0).clone());
+    }
+    stop.cancel();
+    running.await.unwrap();
+
+    let (address, _stop) = start(config()).await;
+    let mut client = Peer::connect(&address).await;
+    client.send(Kind::SubmitJobBg, ["f".into(), "a".into(), "joins".into()]).await;
+    assert_eq!(client.receive().await.argument(0), &handles[0]);
+    client.send(Kind::SubmitJob, ["g".into(), "new".into(), "".into()]).await;
+    assert!(!handles.contains(client.receive().await.argument(0)), "a number is not used again");
+    let mut worker = Peer::connect(&address).await;
+    assert_eq!(worker.grab("f").await, (handles[1].clone(), "b".into()));
+    assert_eq!(worker.grab("f").await, (handles[0].clone(), "a".into()));
+    worker.send(Kind::GrabJob, []).await;
+    assert_eq!(worker.receive().await.kind, Kind::NoJob);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_keeps_the_server_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs");
+    let config = || Config { persist: Some(path.clone()), ..Config::default() };
+    let (_address, _stop) = start(config()).await;
+    let error = Server::bind("127.0.0.1:0", config()).await.unwrap_err();
+    assert!(error.to_string().ends_with("jobs is in use by another server"), "{error}");
+}

@@ -9,6 +9,7 @@ mod check_config;
 mod completions;
 mod demo;
 mod describe;
+mod detach;
 mod exit;
 mod interrupts;
 mod log;
@@ -55,7 +56,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Policy(policy::Policy { action: policy::Action::Check(check) }) => check.run(),
         Command::Demo(demo) => in_tokio(demo.run()),
         Command::Run(run) => in_tokio(run.run(log)),
-        Command::Server(server) => in_tokio(server.run(log)),
+        // One thread: who is answered need not be woken on another one.
+        Command::Server(server) => in_runtime(tokio::runtime::Builder::new_current_thread(), server.run(log)),
         Command::Simulate(simulate) => in_tokio(simulate.run()),
         Command::Submit(submit) => in_tokio(submit.run()),
         Command::Queue(queue) => in_tokio(queue.run()),
@@ -80,8 +82,14 @@ pub fn report(error: &anyhow::Error) -> Exit {
 }
 
 fn in_tokio(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("failed to start the threads of this program")?;
+    in_runtime(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+fn in_runtime(
+    mut runtime: tokio::runtime::Builder,
+    command: impl Future<Output = anyhow::Result<Exit>>,
+) -> anyhow::Result<Exit> {
+    let runtime = runtime.enable_all().build().context("failed to start the threads of this program")?;
     let done = runtime.block_on(command);
     // A compilation or a look-up that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();

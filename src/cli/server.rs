@@ -1,26 +1,66 @@
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::fs::File;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Exit, log};
+use super::{Exit, detach, log};
 use crate::config::LogFormat;
 use crate::gearman::server;
 use crate::gearman::tls::{Acceptor, AcceptorSettings};
 
 /// Run a Gearman server, for trials and for sites too small for gearmand.
 ///
-/// It behaves as gearmand does and keeps its queue in memory: what waits when it ends is gone.
+/// It behaves as gearmand does and takes its flags, but for `--user` and the queues of other databases. Unless it is told
+/// to keep them, background jobs are gone when it ends. It holds as many connections as its limit of open files lets it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Server {
     /// The port to listen on; 0 picks a free one.
     #[arg(long, short, default_value_t = 4730)]
     port: u16,
     /// The address to listen on. The protocol knows no passwords: whoever reaches the port can submit jobs.
-    #[arg(long, short, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    listen: IpAddr,
+    #[arg(long, short = 'L', value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: String,
+    /// How many connections may wait to be accepted.
+    #[arg(long, short, value_name = "N", default_value_t = 1024)]
+    backlog: u32,
+    /// How often a job may lose its worker, or take too long, before it fails; 0 is without limit.
+    #[arg(long, short, value_name = "N", default_value_t = 0)]
+    job_retries: u32,
+    /// What handles begin with [default: H: and the name of this machine].
+    #[arg(long, value_name = "PREFIX")]
+    job_handle_prefix: Option<String>,
+    /// Let the functions of a worker take turns; else its oldest job comes first.
+    #[arg(long, short = 'R')]
+    round_robin: bool,
+    /// How many sleeping workers a job wakes; 0 is all.
+    #[arg(long, short, value_name = "N", default_value_t = 0)]
+    worker_wakeup: usize,
+    /// Send exceptions to clients that have not asked for them too.
+    #[arg(long)]
+    exceptions: bool,
+    /// Keep background jobs in this file: a submission is answered when its job is on the disk, and jobs that have not
+    /// ended are there again after a restart or a crash.
+    #[arg(long, alias = "libsqlite3-db", value_name = "FILE")]
+    persist: Option<PathBuf>,
+    /// Where background jobs are queued: `builtin` is the memory, `libsqlite3` the file of `--persist`.
+    #[arg(long, short, value_name = "TYPE", requires_if("libsqlite3", "persist"))]
+    queue_type: Option<Queue>,
+    /// Where to log: `stderr`, `none` or a file [default: stderr, and none in the background].
+    #[arg(long, short = 'l', value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// How much to log, and what the command `verbose` answers; LAYSHAFT_LOG outweighs it.
+    #[arg(long, value_name = "LEVEL", default_value = "INFO", ignore_case = true)]
+    verbose: Verbosity,
+    /// Write the process id to this file, and remove it at the end.
+    #[arg(long, short = 'P', value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Go to the background as soon as the port is open.
+    #[arg(long, short)]
+    daemon: bool,
     /// Speak TLS, and show this certificate.
     #[arg(long, alias = "ssl-certificate", value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     tls_certificate: Option<PathBuf>,
@@ -33,27 +73,133 @@ pub(super) struct Server {
     /// As gearmand has it: TLS is spoken as soon as there is a certificate.
     #[arg(long, hide = true, requires = "tls_certificate")]
     ssl: bool,
+    #[command(flatten)]
+    meaningless: Meaningless,
+}
+
+/// What scripts written for gearmand may say.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Accepted from scripts for gearmand, and without meaning here")]
+struct Meaningless {
+    /// One thread serves all connections.
+    #[arg(long, short, value_name = "N")]
+    threads: Option<u32>,
+    /// The limit of open files is the shell's or the unit's to set.
+    #[arg(long, short, value_name = "N")]
+    file_descriptors: Option<u32>,
+    /// The index of jobs grows by itself.
+    #[arg(long, value_name = "N")]
+    hashtable_buckets: Option<u64>,
+    /// Dead peers are looked for on every connection.
+    #[arg(long)]
+    keepalive: bool,
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, hide = true)]
+    keepalive_idle: Option<i64>,
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, hide = true)]
+    keepalive_interval: Option<i64>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, hide = true)]
+    keepalive_count: Option<i64>,
+    #[arg(long, hide = true)]
+    coredump: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Queue {
+    Builtin,
+    Libsqlite3,
+}
+
+/// gearmand's levels.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum Verbosity {
+    Fatal,
+    Alert,
+    Critical,
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+impl Verbosity {
+    fn filter(self) -> &'static str {
+        match self {
+            Self::Fatal | Self::Alert | Self::Critical | Self::Error => "error",
+            Self::Warning => "warn",
+            Self::Notice | Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
 }
 
 impl Server {
     pub(super) async fn run(&self, log: Option<&str>) -> anyhow::Result<Exit> {
-        log::start(log, "info", LogFormat::Auto)?;
-        let address = std::net::SocketAddr::new(self.listen, self.port);
-        let config = server::Config { tls: self.tls()?, ..server::Config::default() };
-        let server = server::Server::bind(&address.to_string(), config).await?;
+        if self.daemon && !detach::is_detached() {
+            return detach::run_again();
+        }
+        log::start_in(self.log_target()?, log, self.verbose.filter(), LogFormat::Auto)?;
+        let server = server::Server::bind(&self.address(), self.config()?).await?;
         info!(address = %server.local_addr(), "gearman server is listening");
+        let _pid_file = self.pid_file.as_deref().map(PidFile::write).transpose()?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        if self.daemon {
+            detach::say_ready();
+        }
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.run(stop.clone()));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!("gearman server is ending; what waits in its queue is gone");
+        match self.kept() {
+            Some(file) => info!(file = %file.display(), "gearman server is ending; background jobs are kept"),
+            None => info!("gearman server is ending; what waits in its queue is gone"),
+        }
         stop.cancel();
         serving.await?;
         Ok(Exit::Ok)
+    }
+
+    fn address(&self) -> String {
+        let Self { listen, port, .. } = self;
+        if listen.parse::<Ipv6Addr>().is_ok() { format!("[{listen}]:{port}") } else { format!("{listen}:{port}") }
+    }
+
+    fn config(&self) -> anyhow::Result<server::Config> {
+        let defaults = server::Config::default();
+        Ok(server::Config {
+            handle_prefix: self.job_handle_prefix.clone().unwrap_or(defaults.handle_prefix),
+            verbosity: format!("{:?}", self.verbose).to_uppercase(),
+            job_retries: (self.job_retries > 0).then_some(self.job_retries),
+            round_robin: self.round_robin,
+            wake_at_most: (self.worker_wakeup > 0).then_some(self.worker_wakeup),
+            exceptions: self.exceptions,
+            persist: self.kept().map(Path::to_owned),
+            backlog: self.backlog,
+            tls: self.tls()?,
+            ..defaults
+        })
+    }
+
+    fn kept(&self) -> Option<&Path> {
+        self.persist.as_deref().filter(|_| self.queue_type != Some(Queue::Builtin))
+    }
+
+    fn log_target(&self) -> anyhow::Result<log::Target> {
+        let Some(file) = &self.log_file else {
+            return Ok(if self.daemon { log::Target::None } else { log::Target::StandardError });
+        };
+        Ok(match file.to_str() {
+            Some("stderr") => log::Target::StandardError,
+            Some("none") => log::Target::None,
+            _ => {
+                let opened = File::options().append(true).create(true).open(file);
+                log::Target::File(opened.with_context(|| format!("failed to open the log {}", file.display()))?)
+            }
+        })
     }
 
     fn tls(&self) -> anyhow::Result<Option<Acceptor>> {
@@ -64,5 +210,22 @@ impl Server {
             client_ca: self.tls_client_ca.clone(),
         };
         Ok(Some(Acceptor::load(&settings)?))
+    }
+}
+
+/// A file that says which process this is, for as long as it is.
+struct PidFile<'a>(&'a Path);
+
+impl<'a> PidFile<'a> {
+    fn write(path: &'a Path) -> anyhow::Result<Self> {
+        std::fs::write(path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("failed to write the process id to {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PidFile<'_> {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(self.0);
     }
 }

@@ -16,6 +16,7 @@ mod management;
 mod policies;
 mod registration;
 mod rows;
+mod server;
 mod simulate;
 mod support;
 mod tls;

@@ -14,6 +14,7 @@ mod daemon;
 mod floor_plan;
 mod management;
 mod policies;
+mod probes;
 mod registration;
 mod rows;
 mod server;

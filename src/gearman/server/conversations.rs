@@ -376,6 +376,8 @@ fn only_the_connection_that_runs_a_job_may_report_on_it() {
         v > CAN_DO f
         v > WORK_COMPLETE H:test:1 stolen
           v < ERROR JOB_NOT_FOUND Job+given+in+work+result+not+found
+        v > WORK_EXCEPTION H:test:1 boom
+          v < ERROR JOB_NOT_FOUND An+exception+was+received+for+a+job+that+does+not+exist
         v > WORK_DATA H:test:01 x
           v < ERROR JOB_NOT_FOUND Job+does+not+exist+on+server
         w > WORK_FAIL H:test:1\0

@@ -190,7 +190,11 @@ impl State {
 
     pub(super) fn work_end(&mut self, worker: ConnectionId, packet: &Packet<'_>) {
         let Some(id) = self.held_by(worker, packet.argument(0)) else {
-            return self.refuse(worker, "JOB_NOT_FOUND", "Job given in work result not found");
+            let text = match packet.kind {
+                Kind::WorkException => "An exception was received for a job that does not exist",
+                _ => "Job given in work result not found",
+            };
+            return self.refuse(worker, "JOB_NOT_FOUND", text);
         };
         let handle = self.jobs.handle(self.jobs.at(id).number);
         let handle = handle.as_ref();

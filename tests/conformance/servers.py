@@ -72,7 +72,5 @@ def is_installed(program):
     return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
 
 
-def tls_arguments(kind, key, certificate, authority):
-    if kind == "layshaft":
-        return ["--tls-key", key, "--tls-certificate", certificate, "--tls-client-authority", authority]
+def tls_arguments(key, certificate, authority):
     return ["--ssl", "--ssl-key", key, "--ssl-certificate", certificate, "--ssl-ca-file", authority]

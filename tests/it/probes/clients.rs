@@ -295,7 +295,7 @@ pub(super) const PROBES: &[Probe] = &[
             w sees
             w > GRAB_JOB
         ",
-        differs: "the worker is woken at the time; gearmand 1.1.20 never does, and hands the job to who happens to grab later",
+        differs: "the worker is woken when it is time; gearmand 1.1.20 wakes it when the job is submitted, in vain, and never again",
     },
     Probe {
         name: "a job for a time gone by",
@@ -305,7 +305,7 @@ pub(super) const PROBES: &[Probe] = &[
             w > CAN_DO $f
             w > GRAB_JOB
         ",
-        differs: "no jobs for a time",
+        differs: "",
     },
     Probe {
         name: "SUBMIT_JOB_SCHED",

@@ -26,7 +26,7 @@ pub(super) const PROBES: &[Probe] = &[
         name: "each type, as a request",
         says: "the table of types",
         script: "* > $x",
-        differs: "no jobs for a time; an exception for an unknown job is refused with the words for any other report",
+        differs: "an epoch that is no number is refused; gearmand takes it for 0",
     },
     Probe {
         name: "each type, as a response",

@@ -98,39 +98,32 @@ async fn observer(address: &str) -> Peer {
 }
 
 fn page(outcomes: &[Vec<String>; 3]) -> String {
-    let mut page = include_str!("preface.md").to_owned();
+    let mut page = vec![include_str!("preface.md").to_owned()];
     let mut unexplained = Vec::new();
     let mut number = 0;
     for (title, probes) in SECTIONS {
-        page += &format!(
-            "\n## {title}\n\n| probe | says | script | gearmand | layshaft | geard | why layshaft differs |\n"
-        );
-        page += "|---|---|---|---|---|---|---|\n";
+        page.push(format!("## {title}\n"));
+        page.push("| probe | says | script | gearmand | layshaft | geard | why layshaft differs |".to_owned());
+        page.push("|---|---|---|---|---|---|---|".to_owned());
         for probe in probes {
             let [gearmand, layshaft, geard] = outcomes.each_ref().map(|outcomes| outcomes[number].as_str());
             number += 1;
             if (gearmand == layshaft) != probe.differs.is_empty() {
                 unexplained.push(probe.name);
             }
-            let script: Vec<String> =
-                probe.script.lines().map(str::trim).filter(|line| !line.is_empty()).map(cell).collect();
+            let script = probe.script.lines().map(str::trim).filter(|line| !line.is_empty());
+            let script = script.map(cell).collect::<Vec<_>>().join("<br>");
             let shown = |outcome: &str| if outcome == gearmand { "same".to_owned() } else { cell(outcome) };
-            page += &format!(
-                "| {} | {} | {} | {} | {} | {} | {} |\n",
-                probe.name,
-                probe.says,
-                script.join("<br>"),
-                cell(gearmand),
-                shown(layshaft),
-                shown(geard),
-                probe.differs
-            );
+            let cells = [&script, &cell(gearmand), &shown(layshaft), &shown(geard)].map(String::as_str).join(" | ");
+            page.push(format!("| {} | {} | {cells} | {} |", probe.name, probe.says, probe.differs));
         }
+        page.push(String::new());
     }
-    page += "\n## Where layshaft differs from gearmand\n\n";
-    for probe in SECTIONS.iter().flat_map(|(_, probes)| probes.iter()).filter(|probe| !probe.differs.is_empty()) {
-        page += &format!("- {}: {}\n", probe.name, probe.differs);
-    }
+    page.push("## Where layshaft differs from gearmand\n".to_owned());
+    let differing = SECTIONS.iter().flat_map(|(_, probes)| probes.iter()).filter(|probe| !probe.differs.is_empty());
+    page.extend(differing.map(|probe| format!("- {}: {}", probe.name, probe.differs)));
+    page.push(String::new());
+    let page = page.join("\n");
     assert!(
         unexplained.is_empty() || std::env::var_os("UPDATE_EXPECT").is_some(),
         "differ from gearmand without a reason, or have a reason without a difference: {unexplained:#?}\n{page}"

@@ -430,8 +430,8 @@ impl World {
             assert!(round < 1000, "it never comes to rest: {self:#?}");
             let mut is_at_rest = self.told.is_empty();
             self.take(&Input::Tell);
-            for crew in 0..2 {
-                if leased[crew] {
+            for (crew, is_leased) in leased.into_iter().enumerate() {
+                if is_leased {
                     // Again, after a job was lost.
                     self.take(&Input::Grant { crew });
                 }

@@ -199,10 +199,10 @@ impl Core {
     fn ring(&self) -> Option<Duration> {
         let mut inner = self.lock();
         inner.state.wake();
-        inner.rings_at = None;
-        self.spread(&mut inner, None);
         let wait = inner.state.next_due();
+        // Before anything is spread, which rings again if it is due earlier than this.
         inner.rings_at = wait.map(|wait| Instant::now() + wait);
+        self.spread(&mut inner, None);
         wait
     }
 

@@ -18,6 +18,21 @@ async fn text_and_packets_share_a_connection() {
     assert_eq!(peer.receive().await.argument(0), "y");
 }
 
+/// On threads of its own: a server that spins must not take the test's with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_for_a_later_time_keeps_nobody_waiting() {
+    let (server, _stop) = start(Config::default()).await;
+    let mut peer = Peer::connect(&server).await;
+    let in_2100 = "4102444800";
+    peer.send(Kind::SubmitJobEpoch, ["f".into(), "u".into(), in_2100.into(), "x".into()]).await;
+    assert_eq!(peer.receive().await.kind, Kind::JobCreated);
+    for _ in 0..3 {
+        let mut peer = Peer::connect(&server).await;
+        peer.send(Kind::EchoReq, ["still here".into()]).await;
+        assert_eq!(peer.receive().await.argument(0), "still here");
+    }
+}
+
 #[tokio::test]
 async fn one_write_may_hold_many_packets_and_a_packet_many_writes() {
     let (server, _stop) = start(Config::default()).await;

@@ -9,6 +9,7 @@
 mod builds;
 mod daemon;
 mod floor_plan;
+mod folders;
 mod management;
 mod policies;
 mod registration;

@@ -55,7 +55,8 @@ pub enum RejectAs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OfflineMark {
-    /// As soon as the build runs, so that nothing else can start there in between.
+    /// As soon as the build runs, so that nothing else can start there in between. Pipelines and matrix projects mark at
+    /// the end all the same, since their next part may need the very node.
     #[default]
     AtStart,
     /// When it has ended, as the plugin did from inside; Jenkins may start something in the gap.

@@ -32,8 +32,10 @@ pub(super) struct Offer {
     pub(super) project: ProjectName,
     /// The parts of the name; its project part is what clients see as `name`.
     pub(super) function: BuildFunction,
-    /// A pipeline: it holds no executor by itself.
+    /// A pipeline, which needs no executor where it is offered.
     pub(super) is_pipeline: bool,
+    /// Whether a build holds an executor by itself; parts of pipelines and of matrix projects do it for them.
+    pub(super) holds_executor: bool,
     /// Offered by a policy although Jenkins itself would not run it there: it must be pinned.
     pub(super) widened: bool,
 }
@@ -298,7 +300,8 @@ impl ProjectPass<'_> {
                     }
                     let is_pipeline = self.project.kind == ProjectKind::Pipeline;
                     let project = self.project.name.clone();
-                    let offer = Offer { project, function, is_pipeline, widened: matched.widened };
+                    let holds_executor = !self.project.kind.runs_in_parts();
+                    let offer = Offer { project, function, is_pipeline, holds_executor, widened: matched.widened };
                     offers.push((name, offer));
                 }
                 Err(error) => {

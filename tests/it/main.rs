@@ -11,6 +11,8 @@ mod daemon;
 mod floor_plan;
 mod folders;
 mod management;
+mod matrix;
+mod pipelines;
 mod policies;
 mod registration;
 mod rows;

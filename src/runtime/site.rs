@@ -17,6 +17,7 @@ use crate::policy::{self, Policies};
 
 use super::attempts::Attempts;
 use super::config::Config;
+use super::offline_budget::OfflineBudget;
 use super::refusals::Refused;
 use super::snapshot::Snapshot;
 use super::table::FunctionTable;
@@ -42,6 +43,7 @@ pub(super) struct Site {
     pub(super) view: watch::Receiver<View>,
     pub(super) starts: StartGates,
     pub(super) offline_marks: OfflineMarks,
+    pub(super) offline_budget: OfflineBudget,
     pub(super) hand_backs: HandBacks,
     /// Changes whenever a connection is told what to offer, or tells the server.
     pub(super) registrations: watch::Sender<()>,
@@ -74,6 +76,7 @@ impl Site {
             view,
             starts: StartGates::default(),
             offline_marks: OfflineMarks::default(),
+            offline_budget: OfflineBudget::default(),
             hand_backs: HandBacks::default(),
             registrations: watch::Sender::new(()),
             refused: watch::Sender::default(),

@@ -99,15 +99,36 @@ impl Task<'_> {
         let question = self.question(&scheduled.project, node, &scheduled.sent, scheduled.offline_wanted);
         let outcome = policy::Outcome { result: ended.result, duration: self.whereabouts.duration() };
         let generation = Arc::clone(&self.generation);
-        let message = match off_the_runtime(move || generation.build_ended(&question.request(), &outcome)).await {
-            policy::End::Classic => return scheduled.offline_wanted.then(Mark::of_client),
-            policy::End::Online { .. } => return None,
-            policy::End::Offline { message, .. } | policy::End::Held { message, .. } => message,
-        };
+        let (slot, message, single_use) =
+            match off_the_runtime(move || generation.build_ended(&question.request(), &outcome)).await {
+                policy::End::Classic => return scheduled.offline_wanted.then(Mark::of_client),
+                policy::End::Online { .. } => return None,
+                policy::End::Offline { slot, message, single_use, .. }
+                | policy::End::Held { slot, message, single_use, .. } => (slot, message, single_use),
+            };
         if node.name == NodeName::BuiltIn {
             return None;
         }
+        // What the client wants anyway is nothing that a policy uses the budget up for.
+        if !single_use
+            && !scheduled.offline_wanted
+            && let Err(limit) = self.spend_on(node)
+        {
+            warn!(
+                controller = %self.attempt.controller, node = %node.name, policy = %slot, reason = message,
+                "a policy wants the node offline, and it stays online: {limit}"
+            );
+            return None;
+        }
         Some(Mark::of_policy(build.as_ref(), &message))
+    }
+
+    fn spend_on(&self, node: &Node) -> Result<(), super::super::offline_budget::Limit> {
+        let view = self.site.view.borrow().clone();
+        let controller = view.snapshot.controllers.get(&self.attempt.controller);
+        let nodes = controller.map(|controller| Arc::clone(&controller.nodes)).unwrap_or_default();
+        let labels = &view.snapshot.world.named_labels;
+        self.site.offline_budget.spend(&self.config, &self.attempt.controller, node, &nodes, labels)
     }
 
     async fn mark_offline(&self, node: &NodeName, mark: &Mark) -> bool {

@@ -161,6 +161,25 @@ on_both_servers! {
         assert_eq!(marked_offline(&site), None);
     }
 
+    async fn f113_the_last_node_of_a_label_stays_online_against_a_policy_but_not_against_a_client(server) {
+        let hold = Bytes::default().byte(3).text("look").text("-").none_pair();
+        let policy = Guest::new("p").offline(&Bytes::default().byte(0).text("-").none_pair(), &hold).build();
+        let nodes: [(&str, u32, &[&str]); 2] = [("a", 1, &["linux"]), ("b", 1, &["linux"])];
+        let fleet = fleet(&nodes, vec![project("lint", Some("linux"))]);
+        let site = SiteBuilder::new().controller("ci", fleet).policy_file("40-p.wasm", policy).start(server).await;
+        let (a, b) = (NodeName::agent("a"), NodeName::agent("b"));
+        let offline = || [&a, &b].into_iter().filter(|node| site.offline("ci", node).is_some()).count();
+        for (number, payload, expected) in
+            [(1, "{}", 1), (2, "{}", 1), (3, r#"{"OFFLINE_NODE_WHEN_COMPLETE":"1"}"#, 2)]
+        {
+            let mut job = site.server.submit("build:lint", &format!("u-{number}"), payload).await;
+            job.started().await;
+            site.controller("ci").finish("lint", number, BuildResult::Failure);
+            job.finish().await;
+            assert_eq!(offline(), expected, "{payload}");
+        }
+    }
+
     async fn t26_f43_a_node_that_is_removed_in_mid_build_is_still_told_with_its_labels_and_takes_nothing_else(server) {
         let site = SiteBuilder::new().controller("ci", fleet(&[("a", 2, &["linux"])], vec![project("lint", None)])).start(server).await;
         let mut job = site.server.submit("build:lint", "u-1", "{}").await;

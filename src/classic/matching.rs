@@ -24,9 +24,11 @@ pub fn matches(mode: Mode, label_holds: Option<bool>) -> bool {
 pub fn effective_label<'a>(project: &'a Project, self_label: &'a str) -> Option<&'a str> {
     match project.kind {
         ProjectKind::Pipeline => Some(self_label),
-        ProjectKind::Freestyle | ProjectKind::Maven | ProjectKind::Matrix | ProjectKind::Other => {
-            project.label.as_deref().filter(|label| !label.trim().is_empty())
-        }
+        ProjectKind::Freestyle
+        | ProjectKind::Maven
+        | ProjectKind::Matrix
+        | ProjectKind::Other
+        | ProjectKind::Unknown => project.label.as_deref().filter(|label| !label.trim().is_empty()),
     }
 }
 

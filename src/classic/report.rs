@@ -24,10 +24,10 @@ pub struct Report {
     pub url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<BuildResult>,
-    /// Empty for the built-in node, none for pipelines.
+    /// Empty for the built-in node, none while it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
-    /// All labels of that node, its own name among them; none for pipelines.
+    /// All labels of that node, its own name among them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_labels: Option<BTreeSet<String>>,
     /// Why a job was rejected.

@@ -41,8 +41,17 @@ pub enum ProjectKind {
     Maven,
     Matrix,
     Pipeline,
-    /// Some other buildable kind.
+    /// Some other kind that is built as a freestyle project is.
     Other,
+    /// Nothing that can be built from here, whatever a plugin makes of it.
+    Unknown,
+}
+
+impl ProjectKind {
+    /// Returns whether a build holds no executor by itself, while the parts that it consists of do.
+    pub fn runs_in_parts(self) -> bool {
+        matches!(self, Self::Matrix | Self::Pipeline)
+    }
 }
 
 /// A project as its controller last described it.

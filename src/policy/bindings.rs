@@ -261,7 +261,8 @@ macro_rules! common {
                     ProjectKind::Maven => Self::Maven,
                     ProjectKind::Matrix => Self::Matrix,
                     ProjectKind::Pipeline => Self::Pipeline,
-                    ProjectKind::Other => Self::Other,
+                    // Those of an unknown kind are never asked about.
+                    ProjectKind::Other | ProjectKind::Unknown => Self::Other,
                 }
             }
         }

@@ -78,7 +78,7 @@ pub(super) struct Progress {
     pub(super) orphaned_at: Option<Instant>,
     /// Its job cannot come back, or could not be told from another: nobody will hear of its outcome.
     pub(super) disowned: bool,
-    /// A pipeline holds none by itself.
+    /// A pipeline holds none by itself, nor does a matrix.
     pub(super) holds_executor: bool,
     /// The node that is promised, then the one on which the build runs.
     pub(super) node: Option<NodeName>,

@@ -29,6 +29,11 @@ pub struct Config {
     pub reject_as: RejectAs,
     /// When a node is marked offline for a client that asked for it with OFFLINE_NODE_WHEN_COMPLETE.
     pub offline_mark: OfflineMark,
+    /// How many nodes of a label policies may take offline within `offline_window`; 0 sets no limit. The last node
+    /// of a label that some project asks for they never take, unless they are bound as single-use.
+    pub offline_max: u32,
+    #[serde(with = "crate::domain::human_duration")]
+    pub offline_window: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -55,7 +60,8 @@ pub enum RejectAs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OfflineMark {
-    /// As soon as the build runs, so that nothing else can start there in between.
+    /// As soon as the build runs, so that nothing else can start there in between. Pipelines and matrix projects mark at
+    /// the end all the same, since their next part may need the very node.
     #[default]
     AtStart,
     /// When it has ended, as the plugin did from inside; Jenkins may start something in the gap.
@@ -73,6 +79,8 @@ impl Default for Config {
             pipelines: PipelineSlots::Auto,
             reject_as: RejectAs::default(),
             offline_mark: OfflineMark::default(),
+            offline_max: 0,
+            offline_window: Duration::from_secs(60 * 60),
         }
     }
 }

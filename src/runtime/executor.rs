@@ -330,7 +330,7 @@ impl Executor {
             progress: Progress {
                 connection: Some(self.id.clone()),
                 node: Some(node),
-                holds_executor: !offer.is_pipeline,
+                holds_executor: offer.holds_executor,
                 ..Progress::default()
             },
         })

@@ -25,7 +25,8 @@ struct Known {
 }
 
 impl OurBuilds {
-    /// Counts a build that has not ended. A pipeline holds no executor by itself.
+    /// Counts a build that has not ended. A pipeline or a matrix holds no executor by itself; the cells of a matrix
+    /// count as builds of others while they run.
     pub(super) fn add_live(
         &mut self,
         node: &NodeName,

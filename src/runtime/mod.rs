@@ -18,6 +18,7 @@ mod housekeeping;
 mod identity;
 mod lease;
 mod management;
+mod offline_budget;
 mod overview;
 mod plan;
 mod reconciler;

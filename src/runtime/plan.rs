@@ -198,6 +198,10 @@ fn plan_pool(
 fn keeps_its_executor(world: &World<'_>, id: &ConnectionId) -> bool {
     let attempt = world.attempts.iter().find(|attempt| attempt.connection.as_ref() == Some(id));
     attempt.is_none_or(|attempt| {
+        // What holds no executor leaves it to another connection of the node meanwhile. A slot is held in any case.
+        if !attempt.holds_executor && !matches!(id.role, Role::Pipeline { .. }) {
+            return false;
+        }
         let node = world.snapshot.controllers.get(&id.controller).zip(id.node()).and_then(|(c, name)| c.node(name));
         attempt.node.as_ref() == id.node() && node.is_some_and(Node::is_online)
     })

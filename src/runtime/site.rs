@@ -15,6 +15,7 @@ use crate::policy::{self, Policies};
 
 use super::attempts::Attempts;
 use super::config::Config;
+use super::offline_budget::OfflineBudget;
 use super::server::Server;
 use super::snapshot::Snapshot;
 use super::table::FunctionTable;
@@ -39,6 +40,7 @@ pub(super) struct Site {
     pub(super) view: watch::Receiver<View>,
     pub(super) starts: StartGates,
     pub(super) offline_marks: OfflineMarks,
+    pub(super) offline_budget: OfflineBudget,
     pub(super) hand_backs: HandBacks,
     /// Changes whenever a connection is told what to offer, or tells a server.
     pub(super) registrations: watch::Sender<()>,
@@ -69,6 +71,7 @@ impl Site {
             view,
             starts: StartGates::default(),
             offline_marks: OfflineMarks::default(),
+            offline_budget: OfflineBudget::default(),
             hand_backs: HandBacks::default(),
             registrations: watch::Sender::new(()),
             undeclared: Undeclared::default(),

@@ -32,8 +32,10 @@ pub(super) struct Offer {
     pub(super) project: ProjectName,
     /// The parts of the name; its project part is what clients see as `name`.
     pub(super) function: BuildFunction,
-    /// A pipeline: it holds no executor by itself.
+    /// A pipeline, which needs no executor where it is offered.
     pub(super) is_pipeline: bool,
+    /// Whether a build holds an executor by itself; parts of pipelines and of matrix projects do it for them.
+    pub(super) holds_executor: bool,
     /// Offered by a policy although Jenkins itself would not run it there: it must be pinned.
     pub(super) widened: bool,
 }
@@ -51,6 +53,8 @@ pub(super) enum Note {
     NotPinnable { controller: ControllerName, project: ProjectName },
     /// A policy widens and was not granted that.
     Clamped { controller: ControllerName, project: ProjectName, advice: String },
+    /// Something among the projects that nobody here knows how to build; the first of them, and how many more.
+    UnknownKind { controller: ControllerName, project: ProjectName, more: usize },
     /// The rules could not decide; what was offered before stays.
     Undecided { controller: ControllerName, project: ProjectName, error: String },
 }
@@ -138,6 +142,10 @@ impl fmt::Display for Note {
             Self::Clamped { controller, project, advice } => {
                 write!(f, "{project} on {controller} is widened by a policy that may not widen: {advice}")
             }
+            Self::UnknownKind { controller, project, more } => {
+                write!(f, "{project} on {controller} is left out: it is of a kind that cannot be built from here")?;
+                if *more > 0 { write!(f, ", as are {more} more") } else { Ok(()) }
+            }
             Self::Undecided { controller, project, error } => {
                 write!(f, "the names of {project} on {controller} stay as they were: {error}")
             }
@@ -193,6 +201,12 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
         }
         let mut projects: Vec<&Project> = controller.projects.iter().filter(|project| project.buildable).collect();
         projects.sort_by(|a, b| walk_order(&a.name, &b.name));
+        let (unknown, projects): (Vec<_>, Vec<_>) =
+            projects.into_iter().partition(|project| project.kind == ProjectKind::Unknown);
+        if let [first, others @ ..] = unknown.as_slice() {
+            let (controller, project) = (name.clone(), first.name.clone());
+            notes.insert(Note::UnknownKind { controller, project, more: others.len() });
+        }
         for project in projects {
             let pass = ProjectPass {
                 name,
@@ -286,7 +300,8 @@ impl ProjectPass<'_> {
                     }
                     let is_pipeline = self.project.kind == ProjectKind::Pipeline;
                     let project = self.project.name.clone();
-                    let offer = Offer { project, function, is_pipeline, widened: matched.widened };
+                    let holds_executor = !self.project.kind.runs_in_parts();
+                    let offer = Offer { project, function, is_pipeline, holds_executor, widened: matched.widened };
                     offers.push((name, offer));
                 }
                 Err(error) => {

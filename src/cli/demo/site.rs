@@ -56,7 +56,7 @@ impl Site {
         let policies = policy::Config {
             slots: BTreeMap::from([
                 ("label-hierarchy".to_owned(), granted(&[Grant::Widen, Grant::Labels])),
-                ("single-use-nodes".to_owned(), granted(&[Grant::Labels])),
+                ("single-use-nodes".to_owned(), policy::SlotGuard { single_use: true, ..granted(&[Grant::Labels]) }),
             ]),
             quiet: Duration::from_millis(200),
             ..policy::Config::new(&folder)

@@ -115,12 +115,15 @@ pub(super) fn node(computer: Computer) -> Option<Node> {
     };
     let executors: Vec<_> = computer.executors.into_iter().map(executor).collect();
     let mark = (computer.temporarily_offline.0, computer.offline.0);
+    // Every node has at least its own name as a label. One that was removed stays listed without any until its builds
+    // are over, connected and perhaps with idle executors, and nothing else ever starts there.
+    let is_removed = computer.assigned_labels.0.as_ref().is_some_and(Vec::is_empty);
     Some(Node {
         labels: labels(&name, computer.assigned_labels),
         name,
         // A node that does not say so may not be promised to anybody.
-        offline: mark.1.unwrap_or(true),
-        temporarily_offline: mark.0.unwrap_or(false),
+        offline: is_removed || mark.1.unwrap_or(true),
+        temporarily_offline: !is_removed && mark.0.unwrap_or(false),
         offline_reason: computer.offline_cause_reason.0.filter(|reason| !reason.is_empty()),
         mode: Mode::Normal,
         executor_count: count(computer.num_executors).unwrap_or(executors.len() as u64).try_into().unwrap_or(u32::MAX),
@@ -220,6 +223,18 @@ mod tests {
         let nodes = read(r#"{"computer": [{"displayName": "a"}, {"displayName": ""}, {}, null]}"#);
         assert_eq!(nodes.len(), 1);
         assert!(!nodes[0].is_online());
+    }
+
+    #[test]
+    fn a_removed_node_that_still_builds_is_offline_and_shows_its_build() {
+        let nodes = read(
+            r#"{"computer": [{"_class": "hudson.slaves.SlaveComputer", "displayName": "a", "offline": false,
+                "temporarilyOffline": true, "assignedLabels": [], "numExecutors": 2, "executors": [{"idle": true},
+                {"idle": false, "currentExecutable": {"number": 3, "url": "http://ci/job/lint/3/"}}]}]}"#,
+        );
+        let node = &nodes[0];
+        assert_eq!((node.is_online(), node.offline, node.temporarily_offline), (false, true, false));
+        assert_eq!(node.builds().count(), 1);
     }
 
     #[test]

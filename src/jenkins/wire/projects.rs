@@ -127,7 +127,7 @@ fn full_name(parent: Option<&ProjectName>, item: &mut Item) -> Option<ProjectNam
 
 /// Returns none for what cannot be built at all.
 fn project(name: ProjectName, item: Item, detail: Detail) -> Option<Project> {
-    let kind = kind(item.class.0.as_deref());
+    let kind = kind(item.class.0.as_deref(), item.concurrent_build.0.is_some());
     Some(Project {
         name,
         kind,
@@ -141,13 +141,18 @@ fn project(name: ProjectName, item: Item, detail: Detail) -> Option<Project> {
     })
 }
 
-fn kind(class: Option<&str>) -> ProjectKind {
+/// Plugins' own kinds are known by what they derive from: every classic project tells whether its builds may run side
+/// by side, and what does not is built in no way that is known here.
+fn kind(class: Option<&str>, tells_concurrency: bool) -> ProjectKind {
     match class {
         Some("hudson.model.FreeStyleProject") => ProjectKind::Freestyle,
         Some("hudson.maven.MavenModuleSet") => ProjectKind::Maven,
         Some("hudson.matrix.MatrixProject") => ProjectKind::Matrix,
         Some("org.jenkinsci.plugins.workflow.job.WorkflowJob") => ProjectKind::Pipeline,
-        _ => ProjectKind::Other,
+        // Before 2.0 no class is told.
+        None => ProjectKind::Other,
+        Some(_) if tells_concurrency => ProjectKind::Other,
+        Some(_) => ProjectKind::Unknown,
     }
 }
 
@@ -213,7 +218,9 @@ mod tests {
                 {"_class": "hudson.model.FreeStyleProject", "name": "f", "buildable": true, "labelExpression": "a&&b"},
                 {"_class": "hudson.maven.MavenModuleSet", "name": "m", "buildable": true, "concurrentBuild": true,
                  "labelExpression": ""},
-                {"_class": "x.Template", "name": "t", "color": "disabled", "labelExpression": null}]}"#,
+                {"_class": "x.Template", "name": "t", "color": "disabled", "labelExpression": null},
+                {"_class": "x.MultiJob", "name": "mj", "buildable": true, "concurrentBuild": false},
+                {"name": "old", "color": "blue"}]}"#,
             Detail::Light,
         );
         let seen: Vec<_> = entries
@@ -229,7 +236,9 @@ mod tests {
                 (ProjectKind::Pipeline, true, true, None),
                 (ProjectKind::Freestyle, true, false, Some("a&&b")),
                 (ProjectKind::Maven, true, true, None),
-                (ProjectKind::Other, false, false, None),
+                (ProjectKind::Unknown, false, false, None),
+                (ProjectKind::Other, true, false, None),
+                (ProjectKind::Other, true, false, None),
             ]
         );
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod follow;
+mod mark;
 mod offline;
 mod pictures;
 mod question;
@@ -15,6 +16,7 @@ mod report;
 pub(super) mod request;
 mod retry;
 mod start;
+mod whereabouts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ use tracing::{info, warn};
 
 use crate::classic;
 use crate::classic::report::Report;
-use crate::domain::{Build, BuildId, BuildResult, Node, NodeName, Parameters, Project, ProjectKind, ProjectName};
+use crate::domain::{BuildResult, Node, NodeName, Parameters, Project, ProjectName};
 use crate::jenkins::Picture;
 use crate::journal::{self, Ending, Terminal, TerminalKind};
 use crate::policy::Generation;
@@ -34,8 +36,10 @@ use super::NEVER_RECOGNISED;
 use super::attempts::{Attempt, Outcome, Progress};
 use super::config::{Config, RejectAs};
 use super::site::{Controller, Site};
+use mark::Mark;
 use pictures::Pictures;
 use request::Request;
+use whereabouts::Whereabouts;
 
 /// How long a new poller may take for its first look, before what depends on it is done without.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
@@ -78,6 +82,7 @@ struct Task<'a> {
     config: Arc<Config>,
     /// A job keeps the generation that it started with.
     generation: Arc<Generation>,
+    whereabouts: Whereabouts,
 }
 
 /// Why an attempt ends, and what its client is told.
@@ -114,15 +119,30 @@ struct Scheduled {
     sent: Parameters,
     offline_wanted: bool,
     /// Marked by us, so that it may be cleared by us.
-    reserved: Option<(NodeName, String)>,
+    reserved: Option<(NodeName, Mark)>,
     /// An earlier life of this daemon saw it start.
     start_is_journaled: bool,
+    /// An earlier life of this daemon began it.
+    is_resumed: bool,
+}
+
+impl Scheduled {
+    /// Takes the values of parameters of which only the names are known from the page of the build.
+    fn learn_values(&mut self, shown: &Parameters) {
+        let names: Vec<String> = self.sent.names().map(str::to_owned).collect();
+        for name in names {
+            if let Some(value) = shown.get(&name) {
+                self.sent.set(name, Some(value.to_owned()));
+            }
+        }
+    }
 }
 
 impl<'a> Task<'a> {
     fn new(site: &'a Arc<Site>, attempt: &'a Attempt) -> Option<Self> {
         let controller = site.controller(&attempt.controller)?;
-        Some(Self { site, attempt, controller, config: site.config(), generation: site.policies.live() })
+        let (config, generation) = (site.config(), site.policies.live());
+        Some(Self { site, attempt, controller, config, generation, whereabouts: Whereabouts::default() })
     }
 
     async fn run(&self, payload: &[u8]) -> Ended {
@@ -185,10 +205,11 @@ impl<'a> Task<'a> {
             offline_wanted: request.offline_wanted,
             reserved: None,
             start_is_journaled: false,
+            is_resumed: false,
         };
         let may_have_changed = reading == Reading::Known;
         let ended = match self.start(&project, &request, &parameters, intent, may_have_changed).await {
-            Ok(started) => self.follow(started, &mut scheduled).await,
+            Ok(started) => self.accompany(started, &mut scheduled).await,
             Err(start::NotStarted::Nothing(ended)) => return Some(ended),
             Err(start::NotStarted::Changed) => return None,
             Err(start::NotStarted::Scheduled(ended)) => ended,
@@ -206,21 +227,53 @@ impl<'a> Task<'a> {
             Ok(project) => project,
             Err(reason) => return Ended::exception(reason),
         };
-        self.attempt.update(|progress| progress.holds_executor = project.kind != ProjectKind::Pipeline);
+        self.attempt.update(|progress| {
+            if project.kind.runs_in_parts() {
+                (progress.holds_executor, progress.node) = (false, Some(known.intent.node.clone()));
+            }
+        });
         let mut scheduled = Scheduled {
+            sent: self.sent_before(known, &project),
             project,
-            sent: Parameters::new(),
             offline_wanted: known.intent.offline_wanted,
             reserved: None,
             start_is_journaled: known.build.is_some(),
+            is_resumed: true,
         };
         let found = match self.find_again(known, &scheduled.project).await {
             Ok(found) => found,
             Err(ended) => return ended,
         };
-        let ended = self.follow(found, &mut scheduled).await;
+        let ended = self.accompany(found, &mut scheduled).await;
         self.settle_offline(&scheduled, &ended).await;
         ended
+    }
+
+    /// Follows a build to its end, and keeps track of where it runs meanwhile.
+    async fn accompany(&self, found: start::Found, scheduled: &mut Scheduled) -> Ended {
+        let kind = scheduled.project.kind;
+        tokio::select! {
+            ended = self.follow(found, scheduled) => ended,
+            // Only looks, so it can be dropped anywhere.
+            never = self.watch(kind) => match never {},
+        }
+    }
+
+    /// Returns the parameters that policies were asked about in an earlier life of this daemon, as far as they are
+    /// known: by name. The journal has no values, since these can be secrets; Jenkins shows those that the project
+    /// declares, but for passwords.
+    fn sent_before(&self, known: &journal::Attempt, project: &Project) -> Parameters {
+        let pin = request::pin_parameter(&self.config, project).filter(|_| known.intent.pinned);
+        let is_of_host = |name: &str| {
+            name == classic::offline::PARAMETER
+                || pin.is_some_and(|pin| pin.name == name)
+                || known.intent.marker.as_ref().is_some_and(|marker| marker.name == name)
+        };
+        let mut sent = Parameters::new();
+        for name in known.intent.parameters.names().filter(|name| !is_of_host(name)) {
+            sent.set(name, None);
+        }
+        sent
     }
 
     /// Waits until the controller's nodes and projects were seen once.
@@ -333,30 +386,9 @@ impl<'a> Task<'a> {
         picture.nodes.as_ref()?.value.iter().find(|node| node.name == *name).cloned()
     }
 
-    /// Returns the node on which a build shows, or on which it says that it ran.
-    fn node_of(&self, build: &Build) -> Option<Node> {
-        let picture = self.picture();
-        let nodes = &picture.nodes.as_ref()?.value;
-        let shows = |node: &&Node| {
-            node.executors.iter().any(|executor| executor.build.as_ref().is_some_and(|shown| shown.id == build.id))
-        };
-        nodes
-            .iter()
-            .find(shows)
-            .or_else(|| nodes.iter().find(|node| Some(&node.name) == build.built_on.as_ref()))
-            .cloned()
-    }
-
     fn self_label(&self) -> &'static str {
         let picture = self.picture();
         classic::matching::self_label(picture.nodes.iter().flat_map(|nodes| nodes.value.iter()))
-    }
-
-    fn duration_of(&self, build: Option<&BuildId>) -> Duration {
-        let picture = self.picture();
-        let mut shown = picture.nodes.iter().flat_map(|nodes| nodes.value.iter()).flat_map(Node::builds);
-        let started = shown.find(|shown| Some(&shown.id) == build).and_then(|shown| shown.started_ms);
-        started.map_or(Duration::ZERO, |started| Duration::from_millis(now_ms().saturating_sub(started)))
     }
 }
 

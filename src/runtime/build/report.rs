@@ -6,10 +6,9 @@ use crate::domain::{Build, BuildResult, Node, NodeName};
 use super::Task;
 
 impl Task<'_> {
-    /// Writes the JSON that clients read at the start and at the end.
+    /// Writes the JSON that clients read at the start and at the end. Where a pipeline runs is often not known before
+    /// its end, and that is the node on which it ran last.
     pub(super) fn report(&self, build: &Build, node: Option<&Node>, result: Option<BuildResult>) -> Vec<u8> {
-        let is_pipeline = build.built_on.is_none();
-        let node = node.filter(|_| !is_pipeline);
         Report {
             number: Some(build.id.number),
             url: build.url.clone(),

@@ -364,6 +364,28 @@ fn f11_running_pipelines_use_up_slots_whether_they_occupy_an_executor_or_not() {
 }
 
 #[test]
+fn f13_a_matrix_leaves_the_executors_of_its_node_to_its_cells_and_to_other_connections() {
+    let mut matrix = project("matrix");
+    matrix.kind = ProjectKind::Matrix;
+    let mut scene = Scene::new(vec![built_in(0), agent("a", 2)], vec![matrix, project("lint")]);
+    scene.step();
+    scene.connections.get_mut(&executor("a", 0)).unwrap().job = Some(function("matrix"));
+    let id = BuildId { project: ProjectName::new("matrix"), number: 1 };
+    let parent = attempt(&executor("a", 0), "a");
+    scene.attempts.push(Attempt { project: id.project.clone(), holds_executor: false, build: Some(id), ..parent });
+    assert_eq!(scene.step(), ["revoke ci/a/0"], "it gets a lease of its own when its job has ended");
+    assert_eq!(scene.leased(), ["ci/a/1"]);
+    scene.node(1).executors[0].idle = false;
+    assert_eq!(scene.step(), Vec::<String>::new(), "a cell runs, and another build may");
+    scene.node(1).executors[1].idle = false;
+    assert_eq!(scene.step(), ["revoke ci/a/1"]);
+    *scene.node(1) = agent("a", 2);
+    scene.attempts.clear();
+    scene.connections.get_mut(&executor("a", 0)).unwrap().job = None;
+    assert_eq!(scene.step(), ["grant ci/a/0", "grant ci/a/1"]);
+}
+
+#[test]
 fn f11_pipelines_get_slots_of_their_own_only_without_built_in_executors() {
     let mut pipeline = project("deploy");
     pipeline.kind = ProjectKind::Pipeline;

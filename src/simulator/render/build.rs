@@ -158,6 +158,6 @@ fn build_class(project: &Project) -> &'static str {
         ProjectKind::Matrix => "hudson.matrix.MatrixBuild",
         ProjectKind::Maven => "hudson.maven.MavenModuleSetBuild",
         ProjectKind::Pipeline => "org.jenkinsci.plugins.workflow.job.WorkflowRun",
-        ProjectKind::Freestyle | ProjectKind::Other => "hudson.model.FreeStyleBuild",
+        ProjectKind::Freestyle | ProjectKind::Other | ProjectKind::Unknown => "hudson.model.FreeStyleBuild",
     }
 }

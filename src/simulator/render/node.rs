@@ -44,7 +44,8 @@ impl View<'_> {
             .field("manualLaunchAllowed", true)
             .lazy("monitorData", 1, |inside| self.plain(inside).done())
             .field("numExecutors", node.executor_count)
-            .field("offline", !node.is_online())
+            // A node that was removed in mid-build is still connected.
+            .field("offline", node.mark.is_some() || node.disconnected.is_some())
             .lazy("offlineCause", 1, |inside| cause.map_or(Value::Null, |cause| self.offline_cause(cause, inside)))
             .field("offlineCauseReason", cause.map(reason).unwrap_or_default())
             .list("oneOffExecutors", 1, node.one_offs.iter(), |occupant, inside| {

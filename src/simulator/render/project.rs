@@ -70,8 +70,12 @@ impl<'w> View<'w> {
             .lazy("queueItem", 1, |inside| {
                 self.queue_item_of(full_name).map_or(Json::Null, |item| self.queue_item(item, inside))
             })
-            .field("concurrentBuild", spec.concurrent)
-            .field_if(version.exports_disabled(), "disabled", spec.disabled);
+            // What is no classic project and no pipeline has neither of these.
+            .field_if(spec.kind != ProjectKind::Unknown, "concurrentBuild", spec.concurrent)
+            .field_if(spec.kind != ProjectKind::Unknown && version.exports_disabled(), "disabled", spec.disabled);
+        if spec.kind == ProjectKind::Unknown {
+            return bean.done();
+        }
         if is_pipeline {
             return bean.field("resumeBlocked", false).done();
         }
@@ -183,6 +187,7 @@ fn project_class(project: &Project) -> &'static str {
         ProjectKind::Maven => "hudson.maven.MavenModuleSet",
         ProjectKind::Pipeline => "org.jenkinsci.plugins.workflow.job.WorkflowJob",
         ProjectKind::Freestyle => "hudson.model.FreeStyleProject",
-        ProjectKind::Other => "hudson.model.ExternalJob",
+        ProjectKind::Other => "com.tikal.jenkins.plugins.multijob.MultiJobProject",
+        ProjectKind::Unknown => "hudson.model.ExternalJob",
     }
 }

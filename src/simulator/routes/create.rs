@@ -167,7 +167,7 @@ fn read_command(text: &str, spec: &mut ProjectSpec) {
 
 fn write_project(spec: &ProjectSpec) -> String {
     let root = match spec.kind {
-        ProjectKind::Freestyle | ProjectKind::Other => "project",
+        ProjectKind::Freestyle | ProjectKind::Other | ProjectKind::Unknown => "project",
         ProjectKind::Maven => "maven2-moduleset",
         ProjectKind::Matrix => "matrix-project",
         ProjectKind::Pipeline => "flow-definition",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use layshaft::domain::ControllerName;
+use layshaft::domain::{ControllerName, NodeName};
 use layshaft::gearman::worker;
 use layshaft::jenkins::{self, BaseUrl, Credentials, Intervals};
 use layshaft::journal::Journal;
@@ -249,6 +249,13 @@ impl Site {
     /// Returns a client of a controller, as somebody else would use one.
     pub(crate) fn jenkins(&self, name: &str) -> jenkins::Client {
         self.parts_of(name, self.controller(name)).client
+    }
+
+    /// Returns the reason for which a node is marked offline; none if it is not.
+    pub(crate) fn offline(&self, controller: &str, node: &NodeName) -> Option<String> {
+        let nodes = self.controller(controller).nodes();
+        let found = nodes.into_iter().find(|found| found.name == *node).unwrap();
+        found.temporarily_offline.then(|| found.offline_reason.unwrap_or_default())
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

@@ -146,8 +146,9 @@ impl Core {
                 Ok(Some((request, length))) => {
                     inner.state.handle(id, &request);
                     done += length;
-                    // The rest of what nobody understands is not looked at.
-                    if matches!(request, Request::Unknown) {
+                    // Of who is sent nothing more, nothing more is looked at: not after what nobody understands, nor
+                    // after more questions than it reads answers to.
+                    if inner.state.peers.is_ending(id) {
                         break Ok(());
                     }
                 }

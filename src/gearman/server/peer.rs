@@ -197,6 +197,11 @@ impl Peers {
         }
     }
 
+    /// Says whether nothing more is sent to a peer.
+    pub(super) fn is_ending(&self, id: ConnectionId) -> bool {
+        self.find(id).is_none_or(|peer| peer.output.ending.is_some())
+    }
+
     /// Drops a connection, and what was to be sent on it.
     pub(super) fn drop_now(&mut self, id: ConnectionId) {
         self.change(id, |output| *output = Output { ending: Some(Ending::Overflow), ..Output::default() });

@@ -6,6 +6,8 @@ use crate::gearman::client::{self, Client, Submission, Update};
 use crate::gearman::codec::Frame;
 use crate::gearman::testing::Peer;
 
+mod hostile;
+
 #[tokio::test]
 async fn text_and_packets_share_a_connection() {
     let (server, _stop) = start(Config::default()).await;

@@ -51,12 +51,12 @@ impl Due {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_noted(&self, when: u64, id: JobId) -> bool {
         self.epochs.contains(&(when, id))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn lengths(&self) -> (usize, usize) {
         assert_eq!(self.limits.len(), self.limit_of.len());
         (self.epochs.len(), self.limits.len())

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-#[cfg(test)]
 use bytes::Bytes;
 #[cfg(test)]
 use proptest::prelude::*;
@@ -11,10 +10,10 @@ use super::idset::IdSet;
 use super::job::{Job, Stage};
 use super::peer::ConnectionId;
 use super::state::{Settings, State};
-#[cfg(test)]
 use super::store::Change;
 #[cfg(test)]
-use super::trial::{Action, Trial};
+use super::trial::Action;
+use super::trial::Trial;
 use crate::gearman::Priority;
 #[cfg(test)]
 use crate::gearman::codec::Frame;
@@ -79,8 +78,7 @@ proptest! {
 }
 
 /// Does what a store does: all, or all but the additions.
-#[cfg(test)]
-fn write_down(stored: &mut BTreeMap<u64, Bytes>, changes: &[Change], works: bool) {
+pub(super) fn write_down(stored: &mut BTreeMap<u64, Bytes>, changes: &[Change], works: bool) {
     for change in changes {
         match change {
             Change::Add(job) if works => drop(stored.insert(job.number, Bytes::copy_from_slice(&job.unique))),
@@ -91,8 +89,7 @@ fn write_down(stored: &mut BTreeMap<u64, Bytes>, changes: &[Change], works: bool
 }
 
 /// Once it has done what it was asked to, the store has the background jobs that have not ended, and no others.
-#[cfg(test)]
-fn check_store(trial: &Trial, stored: &BTreeMap<u64, Bytes>) {
+pub(super) fn check_store(trial: &Trial, stored: &BTreeMap<u64, Bytes>) {
     let mut stored = stored.clone();
     write_down(&mut stored, &trial.changes, true);
     let jobs = trial.state.jobs.sorted();
@@ -151,7 +148,7 @@ pub(super) fn check_books(state: &State) {
     let functions = state.functions.sorted();
     assert_eq!(state.jobs.len(), jobs.len());
     assert!(jobs.len() <= max_jobs, "as many jobs as there may be");
-    let payloads = jobs.iter().map(|job| job.payload().len()).sum::<usize>();
+    let payloads: usize = jobs.iter().map(|job| job.payload().len()).sum();
     assert!(payloads <= max_job_bytes, "payloads as large as they may be");
     let size = |job: &&Job| job.unique().len() + job.reducer().len() + job.payload().len();
     assert_eq!(state.jobs.bytes(), jobs.iter().map(size).sum::<usize>());
@@ -175,7 +172,7 @@ pub(super) fn check_books(state: &State) {
         let mut offered = IdSet::new();
         let mut names = BTreeSet::new();
         for (bit, (id, _)) in functions.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1) {
-            assert!(bit < 3 && offered.insert(id.0));
+            assert!(bit < max_functions && offered.insert(id.0));
             names.insert(*id);
         }
         let expected = first(jobs.iter().filter(|job| names.contains(&job.function)));

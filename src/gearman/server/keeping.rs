@@ -29,7 +29,7 @@ impl Keeping {
         std::mem::take(&mut self.changes)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_asked_for(&self, number: JobNumber) -> bool {
         self.answers.get(&number).is_some()
     }

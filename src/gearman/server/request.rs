@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
     }
 
     /// Takes what a codec has read.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn from_frame(frame: &'a crate::gearman::codec::Frame) -> Self {
         use crate::gearman::codec::Frame;
 

@@ -77,7 +77,11 @@ impl Trial {
     }
 
     pub(super) fn handle(&mut self, id: ConnectionId, frame: &Frame) -> Vec<Action> {
-        self.state.handle(id, &Request::from_frame(frame));
+        self.request(id, &Request::from_frame(frame))
+    }
+
+    pub(super) fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Vec<Action> {
+        self.state.handle(id, request);
         self.actions()
     }
 

@@ -32,6 +32,11 @@ impl Restraint {
         self.looks += 1;
     }
 
+    /// Notes that a grab brought a job: whoever is given work was not woken for nothing.
+    pub(super) fn found(&mut self) {
+        self.looks = 0;
+    }
+
     /// Returns until when to look no more, if it was often enough.
     pub(super) fn rests_until(&self) -> Option<Instant> {
         (self.looks >= LOOKS).then(|| self.since + WINDOW)
@@ -54,5 +59,16 @@ mod tests {
         assert_eq!(restraint.rests_until(), Some(start + WINDOW));
         restraint.looked_in_vain(start + WINDOW);
         assert_eq!(restraint.rests_until(), None);
+    }
+
+    #[test]
+    fn whoever_finds_a_job_between_looks_is_never_held_back() {
+        let start = Instant::now();
+        let mut restraint = Restraint::new(start);
+        for _ in 0..LOOKS * 10 {
+            restraint.looked_in_vain(start);
+            restraint.found();
+            assert_eq!(restraint.rests_until(), None);
+        }
     }
 }

@@ -437,8 +437,10 @@ impl Live {
         if has_answered_grab || !session.awaits_answer() {
             self.pulse.answered();
         }
-        if has_answered_grab && session.job().is_none() {
-            self.restraint.looked_in_vain(now);
+        match (has_answered_grab, session.job()) {
+            (true, None) => self.restraint.looked_in_vain(now),
+            (true, Some(_)) => self.restraint.found(),
+            (false, _) => {}
         }
         Ok(())
     }

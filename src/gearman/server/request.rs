@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
     }
 
     /// Takes what a codec has read.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(super) fn from_frame(frame: &'a crate::gearman::codec::Frame) -> Self {
         use crate::gearman::codec::Frame;
 

@@ -61,6 +61,7 @@ impl Trial {
         trial
     }
 
+    #[cfg(test)]
     pub(super) fn is_connected(&self, id: ConnectionId) -> bool {
         self.peers.contains_key(&id)
     }
@@ -76,6 +77,7 @@ impl Trial {
         self.actions()
     }
 
+    #[cfg(test)]
     pub(super) fn handle(&mut self, id: ConnectionId, frame: &Frame) -> Vec<Action> {
         self.request(id, &Request::from_frame(frame))
     }

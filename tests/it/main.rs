@@ -24,3 +24,4 @@ mod server;
 mod simulate;
 mod support;
 mod tls;
+mod traps;

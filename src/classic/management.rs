@@ -13,6 +13,14 @@ pub struct BuildReference {
     pub number: i32,
 }
 
+/// What `stop` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopRequest {
+    Build(BuildReference),
+    /// The build of the job with this unique, also while it has no number yet. The plugin had no such thing.
+    Unique(String),
+}
+
 /// What `set_description` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescriptionRequest {
@@ -42,17 +50,22 @@ pub enum ManagementError {
     CannotSaveDescription(BuildReference),
 }
 
-/// Reads the payload of `stop`.
+/// Reads the payload of `stop`: a name and a number, or a `unique` where there is no number. (Clients add a `uuid` of
+/// their own to every payload.)
 ///
 /// # Errors
 ///
 /// Fails if the payload doesn't read, or lacks a name or a number that is one.
-pub fn read_stop(payload: &[u8]) -> Result<BuildReference, ManagementError> {
+pub fn read_stop(payload: &[u8]) -> Result<StopRequest, ManagementError> {
     let request = payload::read(payload)?;
+    let unique = request.get("unique").filter(|unique| !unique.is_empty());
+    if let Some(unique) = unique.filter(|_| request.get("number").is_none()) {
+        return Ok(StopRequest::Unique(unique.to_owned()));
+    }
     if text(&request, "name")?.is_empty() || text(&request, "number")?.is_empty() {
         return Err(ManagementError::EmptyId);
     }
-    build_reference(&request)
+    build_reference(&request).map(StopRequest::Build)
 }
 
 /// Reads the payload of `set_description`.
@@ -100,13 +113,23 @@ mod tests {
             [("130", 130), ("\"130\"", 130), ("\"+7\"", 7), ("-1", -1), ("2147483647", i32::MAX), ("007", 7)];
         for (text, number) in readable {
             let payload = format!(r#"{{"name": "lint", "number": {text}, "uuid": "x"}}"#);
-            assert_eq!(read_stop(payload.as_bytes()), Ok(reference(number)), "{text}");
+            assert_eq!(read_stop(payload.as_bytes()), Ok(StopRequest::Build(reference(number))), "{text}");
         }
         for text in ["5.0", "1e3", "\" 130\"", "\"130 \"", "2147483648", "\"+\"", "true", "\"\u{661}\""] {
             let payload = format!(r#"{{"name": "lint", "number": {text}}}"#);
             let error = read_stop(payload.as_bytes()).unwrap_err();
             assert!(matches!(error, ManagementError::InvalidNumber { .. }), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_unique_stands_for_a_number_that_is_not_there_yet() {
+        let unique = Ok(StopRequest::Unique("u-1".to_owned()));
+        assert_eq!(read_stop(br#"{"unique": "u-1"}"#), unique);
+        assert_eq!(read_stop(br#"{"name": "lint", "number": null, "unique": "u-1"}"#), unique);
+        let build = Ok(StopRequest::Build(reference(1)));
+        assert_eq!(read_stop(br#"{"name": "lint", "number": 1, "unique": "u-1", "uuid": "x"}"#), build);
+        assert!(read_stop(br#"{"name": "lint", "unique": ""}"#).is_err());
     }
 
     #[test]

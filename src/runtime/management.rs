@@ -10,11 +10,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError};
+use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError, StopRequest};
 use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
 use crate::gearman::crew::{self, Crew};
 use crate::gearman::worker::{self, Report};
+use crate::jenkins::{Cancelled, Part};
 
+use super::attempts::Attempt;
 use super::executor::{Command, Events, Happened};
 use super::identity::ConnectionId;
 use super::site::{Controller, Site};
@@ -117,7 +119,8 @@ async fn answer(site: &Site, name: &ControllerName, job: &worker::Job) -> Report
     let function = FunctionName::new(String::from_utf8_lossy(&job.function)).ok().and_then(|name| name.function());
     let answered = match function {
         Some(Function::Stop { .. }) => match request::read_stop(&job.payload) {
-            Ok(request) => stop(site, name, &controller, &request).await,
+            Ok(StopRequest::Build(build)) => stop(site, name, &controller, &build).await,
+            Ok(StopRequest::Unique(unique)) => stop_job(site, name, &controller, &unique).await,
             Err(error) => Err(error.to_string()),
         },
         Some(Function::SetDescription { .. }) => match request::read_set_description(&job.payload) {
@@ -137,6 +140,41 @@ async fn stop(
 ) -> Result<Report, String> {
     let unknown = || ManagementError::NoBuildToStop(request.clone()).to_string();
     let id = resolve(site, name, request)?.ok_or_else(unknown)?;
+    stop_build(site, name, controller, id, unknown).await
+}
+
+/// Stops the build of a job, or takes it out of Jenkins' queue if it has not begun.
+async fn stop_job(site: &Site, name: &ControllerName, controller: &Controller, unique: &str) -> Result<Report, String> {
+    let is_meant = |attempt: &Arc<Attempt>| attempt.controller == *name && attempt.key.unique == unique.as_bytes();
+    let unknown = || format!("no job with the unique {unique:?} is under way on {name}");
+    let attempt = site.attempts.live().into_iter().find(is_meant).ok_or_else(unknown)?;
+    let (build, item) = {
+        let progress = attempt.progress.borrow();
+        (progress.build.clone(), progress.queue_item)
+    };
+    match (build, item) {
+        (Some(build), _) => stop_build(site, name, controller, build, unknown).await,
+        (None, Some(item)) => match controller.client.cancel(item).await {
+            Ok(Cancelled::Yes) => {
+                info!(controller = %name, %item, "took a build out of the queue for a client");
+                controller.watcher.hurry(Part::Queue);
+                Ok(Report::Complete(Bytes::new()))
+            }
+            Ok(Cancelled::TooLate | Cancelled::Unknown) => Err("the build is just starting; try again".to_owned()),
+            Ok(Cancelled::NotPermitted) => Err("the user lacks the permission Job/Cancel".to_owned()),
+            Err(error) => Err(format!("failed to take the build out of the queue: {error}")),
+        },
+        (None, None) => Err("the job has not reached jenkins yet; try again".to_owned()),
+    }
+}
+
+async fn stop_build(
+    site: &Site,
+    name: &ControllerName,
+    controller: &Controller,
+    id: BuildId,
+    unknown: impl Fn() -> String,
+) -> Result<Report, String> {
     let build = controller.client.build(&id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
     let build = build.ok_or_else(unknown)?;
     let attempt = site
@@ -153,7 +191,7 @@ async fn stop(
     if let Some(attempt) = attempt {
         attempt.update(|progress| progress.stopping = true);
     }
-    controller.watcher.hurry(crate::jenkins::Part::Nodes);
+    controller.watcher.hurry(Part::Nodes);
     Ok(Report::Complete(Bytes::new()))
 }
 

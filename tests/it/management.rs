@@ -4,7 +4,9 @@ use layshaft::domain::BuildResult;
 use layshaft::gearman::client::Update;
 use layshaft::simulator::{Fault, FaultRule};
 
-use crate::support::{Site, SiteBuilder, completion, exception, fleet, marked, on_both_servers, project};
+use crate::support::{
+    Site, SiteBuilder, completion, eventually, exception, fleet, marked, on_both_servers, project, stuck,
+};
 
 async fn site(server: crate::support::GearmanServer) -> Site {
     let projects = vec![
@@ -54,6 +56,22 @@ on_both_servers! {
         ci.finish("lint", 1, BuildResult::Success);
         job.finish().await;
         assert_eq!(stop(&site, request).await, [Update::Fail]);
+    }
+
+    async fn f65_a_build_that_waits_in_the_jenkins_queue_is_stopped_by_the_unique_of_its_job(server) {
+        let fleet = fleet(&[("a", 1, &[])], vec![stuck("stuck"), project("lint", None)]);
+        let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
+        let ci = site.controller("ci");
+        let job = site.server.submit("build:stuck", "u-1", r#"{"delay":"600sec"}"#).await;
+        eventually("the build waits", || async { ci.queue().len() == 1 }).await;
+        assert_eq!(exception(&stop(&site, r#"{"unique":"u-2"}"#).await), r#"no job with the unique "u-2" is under way on ci"#);
+        assert_eq!(stop(&site, r#"{"unique":"u-1","uuid":"x"}"#).await, [Update::Complete("".into())]);
+        assert_eq!(exception(&job.finish().await), "the build was cancelled in the jenkins queue");
+        assert!(ci.queue().is_empty() && ci.builds().is_empty());
+        let mut running = site.server.submit("build:lint", "u-3", "{}").await;
+        running.started().await;
+        assert_eq!(stop(&site, r#"{"unique":"u-3"}"#).await, [Update::Complete("".into())]);
+        assert_eq!(completion(&running.finish().await)["result"], "ABORTED");
     }
 
     async fn f62_f63_f68_requests_that_make_no_sense_say_why(server) {

@@ -80,6 +80,11 @@ impl State {
     /// Puts a worker to sleep, or wakes it at once if a job waits for it: it may have come in the meantime.
     pub(super) fn pre_sleep(&mut self, worker: ConnectionId) {
         if self.next_job(worker).is_some() {
+            // If it said so before: it is awake from now on, and another NOOP would tell it nothing.
+            let peer = self.peers.at(worker);
+            if peer.asleep && !std::mem::replace(&mut peer.noop_sent, true) {
+                self.wakeable.remove(worker.0);
+            }
             return self.peers.send(worker, Kind::Noop, &[]);
         }
         let peer = self.peers.at(worker);

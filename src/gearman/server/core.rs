@@ -43,7 +43,6 @@ struct Inner {
     /// When the clock rings.
     rings_at: Option<Instant>,
     writer: Option<Writer>,
-    is_closing: bool,
 }
 
 #[derive(Debug)]
@@ -73,7 +72,6 @@ impl Core {
             partials: 0,
             rings_at: None,
             writer: None,
-            is_closing: false,
         };
         let started = Instant::now();
         let is_due_earlier = Notify::new();
@@ -98,7 +96,7 @@ impl Core {
     /// Takes a peer in; `None` when there are too many, or the server stops.
     pub(super) fn connect(&self, host: IpAddr) -> Option<ConnectionId> {
         let mut inner = self.lock();
-        if inner.is_closing || inner.state.peers.len() >= self.max_connections {
+        if inner.state.is_closing || inner.state.peers.len() >= self.max_connections {
             return None;
         }
         let id = match inner.free.pop() {
@@ -192,7 +190,7 @@ impl Core {
     /// Ends every connection when what was sent on it has gone out.
     pub(super) fn close_all(&self) {
         let mut inner = self.lock();
-        inner.is_closing = true;
+        inner.state.is_closing = true;
         inner.state.peers.close_all();
         self.spread(&mut inner, None);
     }

@@ -294,6 +294,31 @@ async fn background_jobs_are_there_again_after_a_restart_under_their_handles() {
 }
 
 #[tokio::test]
+async fn a_stop_is_no_loss_of_a_worker_for_the_jobs_that_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs");
+    let config = || Config { persist: Some(path.clone()), job_retries: Some(1), ..Config::default() };
+    let server = Server::bind("127.0.0.1:0", config()).await.unwrap();
+    let address = server.local_addr().to_string();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(server.run(stop.clone()));
+    let mut client = Peer::connect(&address).await;
+    client.send(Kind::SubmitJobBg, ["f".into(), "u".into(), "x".into()]).await;
+    let handle = client.receive().await.argument(0).clone();
+    let mut worker = Peer::connect(&address).await;
+    assert_eq!(worker.grab("f").await.0, handle);
+    stop.cancel();
+    running.await.unwrap();
+
+    let (address, _stop) = start(config()).await;
+    let mut admin = Peer::connect(&address).await;
+    admin.send_bytes(b"status\n").await;
+    assert_eq!(admin.receive_line().await, "f\t1\t0\t0");
+    let mut worker = Peer::connect(&address).await;
+    assert_eq!(worker.grab("f").await, (handle, "x".into()));
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_used_keeps_the_server_from_starting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs");

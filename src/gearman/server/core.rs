@@ -17,7 +17,7 @@ use super::due::Clock;
 use super::peer::{ConnectionId, Ending};
 use super::request::Request;
 use super::state::{Settings, State};
-use super::store::{JobNumber, Kept, Settled, Writer};
+use super::store::{Change, JobNumber, Kept, Settled, Writer};
 use crate::gearman::codec::CodecError;
 
 #[derive(Debug)]
@@ -78,10 +78,12 @@ impl Core {
         Self { max_body, max_input, max_connections, started, inner: Mutex::new(inner), is_due_earlier }
     }
 
-    /// Takes up what the store has kept, before anybody is served.
-    pub(super) fn restore(&self, jobs: Vec<Kept>, last_number: JobNumber) {
+    /// Takes up what the store has kept; returns what it has to do before anybody is served.
+    pub(super) fn restore(&self, jobs: Vec<Kept>, last_number: JobNumber) -> Vec<Change> {
         let mut inner = self.lock();
         inner.state.restore(jobs, last_number);
+        inner.state.reserve_numbers();
+        inner.state.keeping.take_changes()
     }
 
     pub(super) fn set_writer(&self, writer: Writer) {

@@ -318,6 +318,38 @@ async fn a_stop_is_no_loss_of_a_worker_for_the_jobs_that_run() {
     assert_eq!(worker.grab("f").await, (handle, "x".into()));
 }
 
+/// Keeps no jobs, only which number was reserved last.
+#[derive(Clone, Debug, Default)]
+struct Reservation(Arc<std::sync::Mutex<store::JobNumber>>);
+
+impl Store for Reservation {
+    fn load(&mut self) -> Result<(Vec<store::Kept>, store::JobNumber), Failure> {
+        Ok((Vec::new(), *self.0.lock().unwrap()))
+    }
+
+    fn apply(&mut self, changes: &[store::Change]) -> Result<(), Failure> {
+        for change in changes {
+            if let store::Change::Reserve(number) = change {
+                *self.0.lock().unwrap() = *number;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_server_has_reserved_numbers_before_it_gives_any() {
+    let store = Reservation::default();
+    let mut last = 0;
+    for _start in 0..2 {
+        // Never run: what is reserved by now is so even if it crashes at once.
+        let _server = Server::bind_with_store("127.0.0.1:0", Config::default(), Box::new(store.clone())).await.unwrap();
+        let reserved = *store.0.lock().unwrap();
+        assert!(reserved > last, "{reserved} after {last}");
+        last = reserved;
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_used_keeps_the_server_from_starting() {
     let folder = tempfile::tempdir().unwrap();

@@ -132,35 +132,41 @@ impl Core {
         inner.turn(id, output)
     }
 
-    /// Handles every whole request of the input; says how much of it they were.
+    /// Handles every whole request of the input; says how much of it is done with.
+    ///
+    /// After what breaks the protocol the connection ends, but not before what was asked until then is answered.
     pub(super) fn receive(
         &self,
         id: ConnectionId,
         input: &[u8],
         output: &mut BytesMut,
-    ) -> Result<(usize, Turn), CodecError> {
+    ) -> (usize, Turn, Option<CodecError>) {
         let mut inner = self.lock();
         let mut done = 0;
-        let read = loop {
+        let mut broken = None;
+        loop {
+            // Of who is sent nothing more, nothing more is looked at: not after what nobody understands, nor after
+            // more questions than it reads answers to.
+            if inner.state.peers.is_ending(id) {
+                done = input.len();
+                break;
+            }
             match Request::read(&input[done..], self.max_body) {
                 Ok(Some((request, length))) => {
                     inner.state.handle(id, &request);
                     done += length;
-                    // Of who is sent nothing more, nothing more is looked at: not after what nobody understands, nor
-                    // after more questions than it reads answers to.
-                    if inner.state.peers.is_ending(id) {
-                        break Ok(());
-                    }
                 }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+                Ok(None) => break,
+                Err(error) => {
+                    inner.state.peers.close(id);
+                    broken = Some(error);
+                }
             }
-        };
+        }
         inner.note_partial(id, done > 0, input.len() - done);
         inner.limit_partials(self.max_input);
         self.spread(&mut inner, Some(id));
-        read?;
-        Ok((done, inner.turn(id, output)))
+        (done, inner.turn(id, output), broken)
     }
 
     /// Hears from the store.

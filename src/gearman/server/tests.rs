@@ -78,6 +78,23 @@ async fn what_breaks_the_protocol_ends_that_connection_alone() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_the_protocol_was_broken_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs");
+    let (server, _stop) = start(Config { persist: Some(path), ..Config::default() }).await;
+    let echo = b"\0REQ\0\0\0\x10\0\0\0\x01x";
+    // Its answer waits for the store; so does the one behind it.
+    let submission = b"\0REQ\0\0\0\x12\0\0\0\x05f\0u\0p";
+    let garbage = b"\0FOO\0\0\0\x01\0\0\0\x01f";
+    let mut peer = Peer::connect(&server).await;
+    peer.send_bytes(&[&echo[..], submission, echo, garbage, echo].concat()).await;
+    assert_eq!(peer.receive().await.kind, Kind::EchoRes);
+    assert_eq!(peer.receive().await.kind, Kind::JobCreated);
+    assert_eq!(peer.receive().await.kind, Kind::EchoRes);
+    assert_eq!(peer.frame().await, None);
+}
+
+#[tokio::test]
 async fn a_peer_that_does_not_read_is_dropped() {
     let (server, _stop) = start(Config { max_output: 1 << 20, ..Config::default() }).await;
     let client = Client::connect(&server, client::Config::default()).await.unwrap();

@@ -51,7 +51,7 @@ pub(super) async fn serve(
     id: ConnectionId,
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
 ) -> Result<(), Broken> {
-    let mut exchange = Exchange { core, id, input: Vec::new(), output: BytesMut::new(), is_over: false };
+    let mut exchange = Exchange { core, id, input: Vec::new(), output: BytesMut::new(), is_over: false, broken: None };
     std::future::poll_fn(|context| exchange.poll(&mut stream, context)).await?;
     let mut output = exchange.output;
     let _late_peer_gets_no_more = tokio::time::timeout(FLUSH_LIMIT, async {
@@ -61,7 +61,7 @@ pub(super) async fn serve(
         stream.shutdown().await
     })
     .await;
-    Ok(())
+    exchange.broken.map_or(Ok(()), |error| Err(error.into()))
 }
 
 struct Exchange<'a> {
@@ -73,6 +73,8 @@ struct Exchange<'a> {
     output: BytesMut,
     /// The peer has said all it will.
     is_over: bool,
+    /// How the peer broke the protocol: what it had asked before is answered all the same.
+    broken: Option<CodecError>,
 }
 
 impl Exchange<'_> {
@@ -144,7 +146,8 @@ impl Exchange<'_> {
                 self.input.extend_from_slice(new);
             }
             let input = if is_continued { &self.input } else { new };
-            let (done, turn) = self.core.receive(self.id, input, &mut self.output)?;
+            let (done, turn, broken) = self.core.receive(self.id, input, &mut self.output);
+            self.broken = self.broken.take().or(broken);
             if is_continued && done < self.input.len() {
                 self.input.drain(..done);
             } else {

@@ -17,7 +17,7 @@ use super::due::Clock;
 use super::peer::{ConnectionId, Ending};
 use super::request::Request;
 use super::state::{Settings, State};
-use super::store::{JobNumber, Kept, Settled, Writer};
+use super::store::{Change, JobNumber, Kept, Settled, Writer};
 use crate::gearman::codec::CodecError;
 
 #[derive(Debug)]
@@ -43,7 +43,6 @@ struct Inner {
     /// When the clock rings.
     rings_at: Option<Instant>,
     writer: Option<Writer>,
-    is_closing: bool,
 }
 
 #[derive(Debug)]
@@ -73,17 +72,18 @@ impl Core {
             partials: 0,
             rings_at: None,
             writer: None,
-            is_closing: false,
         };
         let started = Instant::now();
         let is_due_earlier = Notify::new();
         Self { max_body, max_input, max_connections, started, inner: Mutex::new(inner), is_due_earlier }
     }
 
-    /// Takes up what the store has kept, before anybody is served.
-    pub(super) fn restore(&self, jobs: Vec<Kept>, last_number: JobNumber) {
+    /// Takes up what the store has kept; returns what it has to do before anybody is served.
+    pub(super) fn restore(&self, jobs: Vec<Kept>, last_number: JobNumber) -> Vec<Change> {
         let mut inner = self.lock();
         inner.state.restore(jobs, last_number);
+        inner.state.reserve_numbers();
+        inner.state.keeping.take_changes()
     }
 
     pub(super) fn set_writer(&self, writer: Writer) {
@@ -98,7 +98,7 @@ impl Core {
     /// Takes a peer in; `None` when there are too many, or the server stops.
     pub(super) fn connect(&self, host: IpAddr) -> Option<ConnectionId> {
         let mut inner = self.lock();
-        if inner.is_closing || inner.state.peers.len() >= self.max_connections {
+        if inner.state.is_closing || inner.state.peers.len() >= self.max_connections {
             return None;
         }
         let id = match inner.free.pop() {
@@ -132,35 +132,41 @@ impl Core {
         inner.turn(id, output)
     }
 
-    /// Handles every whole request of the input; says how much of it they were.
+    /// Handles every whole request of the input; says how much of it is done with.
+    ///
+    /// After what breaks the protocol the connection ends, but not before what was asked until then is answered.
     pub(super) fn receive(
         &self,
         id: ConnectionId,
         input: &[u8],
         output: &mut BytesMut,
-    ) -> Result<(usize, Turn), CodecError> {
+    ) -> (usize, Turn, Option<CodecError>) {
         let mut inner = self.lock();
         let mut done = 0;
-        let read = loop {
+        let mut broken = None;
+        loop {
+            // Of who is sent nothing more, nothing more is looked at: not after what nobody understands, nor after
+            // more questions than it reads answers to.
+            if inner.state.peers.is_ending(id) {
+                done = input.len();
+                break;
+            }
             match Request::read(&input[done..], self.max_body) {
                 Ok(Some((request, length))) => {
                     inner.state.handle(id, &request);
                     done += length;
-                    // Of who is sent nothing more, nothing more is looked at: not after what nobody understands, nor
-                    // after more questions than it reads answers to.
-                    if inner.state.peers.is_ending(id) {
-                        break Ok(());
-                    }
                 }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+                Ok(None) => break,
+                Err(error) => {
+                    inner.state.peers.close(id);
+                    broken = Some(error);
+                }
             }
-        };
+        }
         inner.note_partial(id, done > 0, input.len() - done);
         inner.limit_partials(self.max_input);
         self.spread(&mut inner, Some(id));
-        read?;
-        Ok((done, inner.turn(id, output)))
+        (done, inner.turn(id, output), broken)
     }
 
     /// Hears from the store.
@@ -192,7 +198,7 @@ impl Core {
     /// Ends every connection when what was sent on it has gone out.
     pub(super) fn close_all(&self) {
         let mut inner = self.lock();
-        inner.is_closing = true;
+        inner.state.is_closing = true;
         inner.state.peers.close_all();
         self.spread(&mut inner, None);
     }

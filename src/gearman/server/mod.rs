@@ -125,6 +125,8 @@ pub enum Error {
     Open(#[from] OpenError),
     #[error("failed to read the jobs that were kept")]
     Load(#[source] Failure),
+    #[error("failed to reserve numbers for jobs in the store")]
+    Reserve(#[source] Failure),
     #[error("failed to start the thread that writes the store")]
     Thread(#[source] io::Error),
 }
@@ -189,7 +191,9 @@ impl Server {
         if let Some(mut store) = store {
             let (jobs, last_number) = store.load().map_err(Error::Load)?;
             info!(jobs = jobs.len(), "took up the background jobs that were kept");
-            core.restore(jobs, last_number);
+            // Also jobs that are not kept have numbers, and those must be nobody else's after a crash.
+            let reservation = core.restore(jobs, last_number);
+            store.apply(&reservation).map_err(Error::Reserve)?;
             let settling = Arc::downgrade(&core);
             let settle = move |settled: &[store::Settled]| {
                 if let Some(core) = settling.upgrade() {

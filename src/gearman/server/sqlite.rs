@@ -3,9 +3,9 @@
 //! One server at a time: the file stays locked until the server's end, however that comes. Nobody but its owner can read
 //! it, since payloads can hold secrets.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, params};
@@ -85,6 +85,8 @@ impl SqliteStore {
         if found > VERSION {
             return Err(OpenError::TooNew { path: path.to_owned(), found });
         }
+        // Whoever made it: others must not read what is about to be written.
+        hide(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         connection.query_row(KEEP_LOG, [], |_| Ok(())).map_err(failed)?;
@@ -157,6 +159,22 @@ impl Store for SqliteStore {
     }
 }
 
+/// Keeps others from reading a file and its log, by their names: closing the file would end SQLite's lock.
+fn hide(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    for path in [path, Path::new(&log)] {
+        match std::fs::metadata(path) {
+            Ok(found) if found.permissions().mode() & 0o077 == 0 => {}
+            Ok(_) => std::fs::set_permissions(path, Permissions::from_mode(0o600))?,
+            // The log is made when it is needed, and takes after its file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
@@ -170,8 +188,6 @@ fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn job(number: JobNumber, payload: &[u8]) -> Kept {
@@ -208,6 +224,22 @@ mod tests {
         drop(store);
         let mut store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.load().unwrap(), (vec![job(1, b""), job(2, b"\0two")], 1000));
+    }
+
+    #[test]
+    fn a_file_that_others_could_read_is_theirs_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs");
+        std::fs::write(&path, "").unwrap();
+        for _of_others_then_ours in 0..2 {
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+            let mut store = SqliteStore::open(&path).unwrap();
+            store.apply(&[Change::Add(job(1, b"secret"))]).unwrap();
+            for file in std::fs::read_dir(folder.path()).unwrap() {
+                let file = file.unwrap();
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+            }
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) jobs: Jobs,
     pub(super) due: Due,
     pub(super) keeping: Keeping,
+    /// The server is told to stop: workers leave because they have to.
+    pub(super) is_closing: bool,
     last_place: Place,
 }
 
@@ -70,6 +72,7 @@ impl State {
             jobs: Jobs::new(&settings.handle_prefix),
             due: Due::default(),
             keeping: Keeping::default(),
+            is_closing: false,
             last_place: 0,
             settings,
         }

@@ -1,8 +1,10 @@
 //! Where background jobs are kept across a restart, and the thread that writes to it.
 //!
 //! Whatever has gathered while one batch was written is the next batch, so that many clients share one wait for the
-//! disk. A store that fails loses nothing: additions are refused, and removals are tried again with the next batch.
+//! disk. A store that fails loses nothing: additions are refused, and removals are tried again before the next batch. What
+//! it owes stays bounded: additions that come while it fails are refused without being tried.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -14,6 +16,9 @@ use crate::gearman::Priority;
 
 /// A store that failed is tried again this often if nothing else comes for it.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// So many overdue removals are written at once: while the store fails, every batch tries that many again.
+const CATCH_UP_BY: usize = 1000;
 
 /// The number in a job's handle.
 pub type JobNumber = u64;
@@ -97,12 +102,11 @@ impl Writer {
         let inbox = Arc::new(Inbox::default());
         let writing = Arc::clone(&inbox);
         let thread = thread::Builder::new().name("gearman-store".to_owned()).spawn(move || {
-            let mut batches = Batches { store, left_over: Vec::new(), has_failed: false };
-            while let Some(changes) = writing.next(!batches.left_over.is_empty()) {
+            let mut batches = Batches::new(store);
+            while let Some(changes) = writing.next(batches.is_behind()) {
                 settle(&batches.write(changes));
             }
-            batches.write(Vec::new());
-            if !batches.left_over.is_empty() {
+            if !batches.catch_up() && !batches.removals.is_empty() {
                 error!("jobs that have ended could not be removed from the store and will run again");
             }
         })?;
@@ -154,15 +158,58 @@ impl Inbox {
 struct Batches {
     store: Box<dyn Store>,
     /// What has to be written and could not be.
-    left_over: Vec<Change>,
+    removals: BTreeSet<JobNumber>,
+    reserve: Option<JobNumber>,
+    /// Additions of the last batch that were not tried. Their removal can come as late as in the next one.
+    untried: BTreeSet<JobNumber>,
     has_failed: bool,
 }
 
 impl Batches {
-    /// Writes what is left over and what is new, and says what became of the additions.
-    fn write(&mut self, new: Vec<Change>) -> Vec<Settled> {
-        let mut changes = std::mem::take(&mut self.left_over);
-        changes.extend(new);
+    fn new(store: Box<dyn Store>) -> Self {
+        Self { store, removals: BTreeSet::new(), reserve: None, untried: BTreeSet::new(), has_failed: false }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.reserve.is_some() || !self.removals.is_empty()
+    }
+
+    /// Writes what could not be written before; says whether nothing is left of it.
+    fn catch_up(&mut self) -> bool {
+        if let Some(number) = self.reserve {
+            if self.store.apply(&[Change::Reserve(number)]).is_err() {
+                return false;
+            }
+            self.reserve = None;
+        }
+        while !self.removals.is_empty() {
+            let some: Vec<Change> =
+                self.removals.iter().take(CATCH_UP_BY).map(|&number| Change::Remove(number)).collect();
+            if self.store.apply(&some).is_err() {
+                return false;
+            }
+            self.removals = match self.removals.iter().nth(CATCH_UP_BY).copied() {
+                Some(next) => self.removals.split_off(&next),
+                None => BTreeSet::new(),
+            };
+        }
+        true
+    }
+
+    /// Writes what is left over and then what is new, and says what became of the additions.
+    fn write(&mut self, mut changes: Vec<Change>) -> Vec<Settled> {
+        let mut untried = std::mem::take(&mut self.untried);
+        changes.retain(|change| match change {
+            Change::Add(job) => {
+                untried.remove(&job.number);
+                true
+            }
+            Change::Remove(number) => !untried.contains(number),
+            Change::Reserve(_) => true,
+        });
+        if !self.catch_up() {
+            return self.refuse(changes);
+        }
         if changes.is_empty() {
             return Vec::new();
         }
@@ -189,22 +236,40 @@ impl Batches {
         let mut works = true;
         for change in changes {
             let is_written = works && self.store.apply(std::slice::from_ref(&change)).is_ok();
-            match change {
-                Change::Add(job) => {
-                    settled.push((job.number, is_written));
-                    if !is_written {
-                        // It was refused: should it be there all the same, it must not come back.
-                        self.left_over.push(Change::Remove(job.number));
-                    }
-                }
-                removal if !is_written => {
-                    works = false;
-                    self.left_over.push(removal);
-                }
-                _ => {}
+            if let Some(number) = added(&change) {
+                settled.push((number, is_written));
+            }
+            if !is_written {
+                // An addition was refused: should it be there all the same, it must not come back.
+                self.owe(&change);
+                works = works && self.catch_up();
             }
         }
         settled
+    }
+
+    /// Refuses additions that the store never gets to see.
+    fn refuse(&mut self, changes: Vec<Change>) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        for change in changes {
+            match change {
+                Change::Add(job) => {
+                    self.untried.insert(job.number);
+                    settled.push((job.number, false));
+                }
+                Change::Remove(number) if self.untried.contains(&number) => {}
+                other => self.owe(&other),
+            }
+        }
+        settled
+    }
+
+    /// Notes what is to be written before anything else.
+    fn owe(&mut self, change: &Change) {
+        match change {
+            Change::Add(Kept { number, .. }) | Change::Remove(number) => drop(self.removals.insert(*number)),
+            Change::Reserve(number) => self.reserve = self.reserve.max(Some(*number)),
+        }
     }
 }
 
@@ -299,5 +364,53 @@ mod tests {
         shelf.0.lock().unwrap().is_out_of_order = false;
         writer.finish();
         assert_eq!(shelf.0.lock().unwrap().numbers, [2]);
+    }
+
+    #[test]
+    fn what_a_failing_store_owes_does_not_grow_with_what_it_is_asked() {
+        let shelf = Shelf::default();
+        let mut batches = Batches::new(Box::new(shelf.clone()));
+        assert_eq!(batches.write((1..=10).map(|number| add(number, 1)).collect()).len(), 10);
+        shelf.0.lock().unwrap().is_out_of_order = true;
+        let tried = batches.write(vec![add(11, 1), Change::Reserve(500)]);
+        assert_eq!(tried, [(11, false)]);
+        for number in 12..2000 {
+            // Its client leaves in the same batch, or while that is tried.
+            let mut changes = vec![add(number, 1), Change::Reserve(1000 + number), Change::Remove(1 + number % 2)];
+            changes.push(Change::Remove(if number % 3 == 0 { number } else { number - 1 }));
+            assert_eq!(batches.write(changes), [(number, false)]);
+        }
+        assert_eq!(batches.removals.iter().copied().collect::<Vec<_>>(), [1, 2, 11]);
+        assert_eq!(batches.reserve, Some(2999));
+        shelf.0.lock().unwrap().is_out_of_order = false;
+        assert_eq!(batches.write(vec![add(2000, 1), add(2001, 11)]), [(2000, true), (2001, false)]);
+        assert!(!batches.is_behind());
+        assert_eq!(shelf.0.lock().unwrap().numbers, [3, 4, 5, 6, 7, 8, 9, 10, 2000]);
+    }
+
+    #[test]
+    fn a_job_that_was_refused_is_removed_when_it_was_stored_after_all() {
+        let shelf = Shelf::default();
+        let mut batches = Batches::new(Box::new(shelf.clone()));
+        shelf.0.lock().unwrap().is_out_of_order = true;
+        batches.write(vec![add(1, 1)]);
+        assert_eq!(batches.write(vec![add(2, 1)]), [(2, false)]);
+        shelf.0.lock().unwrap().is_out_of_order = false;
+        // Others waited for it, so that it could be submitted again, and end.
+        assert_eq!(batches.write(vec![add(2, 1), Change::Remove(2)]), [(2, true)]);
+        assert_eq!(shelf.0.lock().unwrap().numbers, []);
+    }
+
+    #[test]
+    fn many_overdue_removals_are_all_made() {
+        let shelf = Shelf::default();
+        let mut batches = Batches::new(Box::new(shelf.clone()));
+        let all = 1..=2 * CATCH_UP_BY as u64 + 1;
+        batches.write(all.clone().map(|number| add(number, 1)).collect());
+        shelf.0.lock().unwrap().is_out_of_order = true;
+        batches.write(all.map(Change::Remove).collect());
+        shelf.0.lock().unwrap().is_out_of_order = false;
+        assert_eq!(batches.write(Vec::new()), []);
+        assert_eq!(shelf.0.lock().unwrap().numbers, []);
     }
 }

@@ -78,6 +78,23 @@ async fn what_breaks_the_protocol_ends_that_connection_alone() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_the_protocol_was_broken_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs");
+    let (server, _stop) = start(Config { persist: Some(path), ..Config::default() }).await;
+    let echo = b"\0REQ\0\0\0\x10\0\0\0\x01x";
+    // Its answer waits for the store; so does the one behind it.
+    let submission = b"\0REQ\0\0\0\x12\0\0\0\x05f\0u\0p";
+    let garbage = b"\0FOO\0\0\0\x01\0\0\0\x01f";
+    let mut peer = Peer::connect(&server).await;
+    peer.send_bytes(&[&echo[..], submission, echo, garbage, echo].concat()).await;
+    assert_eq!(peer.receive().await.kind, Kind::EchoRes);
+    assert_eq!(peer.receive().await.kind, Kind::JobCreated);
+    assert_eq!(peer.receive().await.kind, Kind::EchoRes);
+    assert_eq!(peer.frame().await, None);
+}
+
+#[tokio::test]
 async fn a_peer_that_does_not_read_is_dropped() {
     let (server, _stop) = start(Config { max_output: 1 << 20, ..Config::default() }).await;
     let client = Client::connect(&server, client::Config::default()).await.unwrap();
@@ -291,6 +308,63 @@ async fn background_jobs_are_there_again_after_a_restart_under_their_handles() {
     assert_eq!(worker.grab("f").await, (handles[0].clone(), "a".into()));
     worker.send(Kind::GrabJob, []).await;
     assert_eq!(worker.receive().await.kind, Kind::NoJob);
+}
+
+#[tokio::test]
+async fn a_stop_is_no_loss_of_a_worker_for_the_jobs_that_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs");
+    let config = || Config { persist: Some(path.clone()), job_retries: Some(1), ..Config::default() };
+    let server = Server::bind("127.0.0.1:0", config()).await.unwrap();
+    let address = server.local_addr().to_string();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(server.run(stop.clone()));
+    let mut client = Peer::connect(&address).await;
+    client.send(Kind::SubmitJobBg, ["f".into(), "u".into(), "x".into()]).await;
+    let handle = client.receive().await.argument(0).clone();
+    let mut worker = Peer::connect(&address).await;
+    assert_eq!(worker.grab("f").await.0, handle);
+    stop.cancel();
+    running.await.unwrap();
+
+    let (address, _stop) = start(config()).await;
+    let mut admin = Peer::connect(&address).await;
+    admin.send_bytes(b"status\n").await;
+    assert_eq!(admin.receive_line().await, "f\t1\t0\t0");
+    let mut worker = Peer::connect(&address).await;
+    assert_eq!(worker.grab("f").await, (handle, "x".into()));
+}
+
+/// Keeps no jobs, only which number was reserved last.
+#[derive(Clone, Debug, Default)]
+struct Reservation(Arc<std::sync::Mutex<store::JobNumber>>);
+
+impl Store for Reservation {
+    fn load(&mut self) -> Result<(Vec<store::Kept>, store::JobNumber), Failure> {
+        Ok((Vec::new(), *self.0.lock().unwrap()))
+    }
+
+    fn apply(&mut self, changes: &[store::Change]) -> Result<(), Failure> {
+        for change in changes {
+            if let store::Change::Reserve(number) = change {
+                *self.0.lock().unwrap() = *number;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_server_has_reserved_numbers_before_it_gives_any() {
+    let store = Reservation::default();
+    let mut last = 0;
+    for _start in 0..2 {
+        // Never run: what is reserved by now is so even if it crashes at once.
+        let _server = Server::bind_with_store("127.0.0.1:0", Config::default(), Box::new(store.clone())).await.unwrap();
+        let reserved = *store.0.lock().unwrap();
+        assert!(reserved > last, "{reserved} after {last}");
+        last = reserved;
+    }
 }
 
 #[tokio::test]

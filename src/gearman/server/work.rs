@@ -161,7 +161,8 @@ impl State {
         job.retries += 1;
         job.numerator = 0;
         job.denominator = 0;
-        let is_worn_out = self.settings.job_retries.is_some_and(|limit| job.retries >= limit);
+        // A stop is no worker's loss: a job that is kept must be there at the next start.
+        let is_worn_out = !self.is_closing && self.settings.job_retries.is_some_and(|limit| job.retries >= limit);
         let is_abandoned = job.is_abandoned() && !self.is_being_stored(id);
         if is_worn_out || is_abandoned {
             self.tell_watchers_of_failure(id);

@@ -95,8 +95,12 @@ impl Simulate {
             simulators.push(simulator);
         }
         if let Some(file) = &self.config {
-            write_config(file, &self.user, &token, &listening)
-                .with_context(|| format!("failed to write {}", file.display()))?;
+            write_config(file, &self.user, &token, &listening).with_context(|| {
+                format!(
+                    "failed to write {}; what is there already is left alone, so name another folder, or delete it",
+                    file.display()
+                )
+            })?;
         }
         self.tell(&listening, &token)?;
         tokio::select! {
@@ -169,7 +173,7 @@ fn write_config(file: &Path, user: &str, token: &SecretString, listening: &[List
     new(file)?.write_all(text.as_bytes())?;
     let secret = folder.join("simulate.token");
     let written = new(&secret).and_then(|mut file| file.write_all(token.expose_secret().as_bytes()));
-    written.with_context(|| format!("the token's file {}", secret.display()))
+    written.with_context(|| format!("the token's file {} cannot be made", secret.display()))
 }
 
 fn random_token() -> SecretString {

@@ -33,7 +33,10 @@ on_both_servers! {
         site.controller("ci").set_offline(&NodeName::agent("b"), Some("not yet"));
         site.start_runtime().await;
         site.offers("b_exec-0", &[]).await;
-        assert_eq!(site.server.worker_ids().await, ["b_exec-0", "ci_manager"]);
+        eventually("exactly these workers are listed", || async {
+            site.server.worker_ids().await == ["b_exec-0", "ci_manager"]
+        })
+        .await;
         site.controller("ci").set_disconnected(&a(), None);
         site.controller("ci").set_offline(&NodeName::agent("b"), None);
         site.offers("a_exec-0", &["build:lint"]).await;

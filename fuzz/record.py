@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Records conversations with real servers as seeds for the fuzz targets.
 
     PATH=$PATH:/usr/sbin python3 fuzz/record.py

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
@@ -13,8 +14,41 @@ use crate::config::LogFormat;
 #[derive(Debug)]
 pub(super) enum Target {
     StandardError,
-    File(File),
+    File(Arc<LogFile>),
     None,
+}
+
+/// A log in a file, which whoever rotates it may rename.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: RwLock<File>,
+}
+
+impl LogFile {
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: RwLock::new(append_to(path)?) })
+    }
+
+    /// Goes on in the file that has the name now; without one it is made.
+    ///
+    /// # Errors
+    ///
+    /// Then it goes on in the old one.
+    pub(super) fn reopen(&self) -> anyhow::Result<()> {
+        let file = append_to(&self.path)?;
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (&*self.file.read().unwrap_or_else(PoisonError::into_inner)).write_all(bytes)
+    }
+}
+
+fn append_to(path: &Path) -> anyhow::Result<File> {
+    let opened = File::options().append(true).create(true).open(path);
+    opened.with_context(|| format!("failed to open the log {}", path.display()))
 }
 
 /// Starts to log. `asked` is what the command line or LAYSHAFT_LOG say, which outweighs the default.
@@ -48,7 +82,7 @@ impl Write for Patient {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _lost = match &*self.0 {
             Target::StandardError => io::stderr().lock().write_all(bytes),
-            Target::File(file) => (&mut &*file).write_all(bytes),
+            Target::File(file) => file.write_all(bytes),
             Target::None => Ok(()),
         };
         Ok(bytes.len())

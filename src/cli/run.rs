@@ -13,7 +13,6 @@ use super::arguments::ConfigFile;
 use super::{Exit, log};
 use crate::config::{Config, Controller, Gearman, Kind};
 use crate::gearman::admin::ServerKind;
-use crate::gearman::tls::Tls;
 use crate::gearman::{Endpoint, worker};
 use crate::journal::Journal;
 use crate::policy::Policies;
@@ -82,7 +81,7 @@ impl Daemon {
         let stop = CancellationToken::new();
         tokio::spawn(Arc::clone(&policies).watch(stop.child_token()));
         let parts =
-            Parts { config: config.builds.clone(), servers: servers(&config.gearman)?, journal, policies, controllers };
+            Parts { config: config.builds.clone(), servers: servers(&config.gearman), journal, policies, controllers };
         let runtime = Arc::new(Runtime::start(parts).await?);
         let control = channel.serve(Arc::clone(&runtime), stop.child_token());
         info!(config = %file.display(), gearman = config.gearman.servers.join(", "), controllers = config.controllers.len(), "layshaft {} runs", env!("CARGO_PKG_VERSION"));
@@ -140,7 +139,10 @@ impl Daemon {
         let config = Config::load(&self.file)?;
         let sections = self.config.needs_restart_for(&config);
         if !sections.is_empty() {
-            bail!("[{}] changed, which takes force only with a restart of the daemon", sections.join("], ["));
+            bail!(
+                "[{}] changed, or a file named there, which takes force only with a restart of the daemon",
+                sections.join("], [")
+            );
         }
         self.runtime.reconfigure(config.builds.clone(), controllers(&config.controllers)?)?;
         for warning in &config.warnings {
@@ -198,17 +200,15 @@ fn journal(file: &Path) -> anyhow::Result<Journal> {
     Journal::open(file).with_context(|| format!("failed to open the journal {}", file.display()))
 }
 
-fn servers(gearman: &Gearman) -> anyhow::Result<Vec<ServerParts>> {
-    let tls =
-        gearman.tls.as_ref().map(Tls::load).transpose().context("failed to prepare TLS to the gearman servers")?;
+fn servers(gearman: &Gearman) -> Vec<ServerParts> {
     let parts = |server: &String| {
         // Each connection gets its own client id.
-        let mut worker = worker::Config::new(Endpoint { address: server.clone(), tls: tls.clone() }, "");
+        let mut worker = worker::Config::new(Endpoint { address: server.clone(), tls: gearman.loaded_tls.clone() }, "");
         worker.connect_timeout = gearman.connect_timeout;
         worker.backoff_cap = gearman.longest_pause;
         ServerParts { worker, kind: server_kind(gearman.kind) }
     };
-    Ok(gearman.servers.iter().map(parts).collect())
+    gearman.servers.iter().map(parts).collect()
 }
 
 fn server_kind(kind: Kind) -> Option<ServerKind> {

@@ -1,11 +1,13 @@
-use std::fs::File;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{Exit, detach, log};
 use crate::config::LogFormat;
@@ -42,14 +44,10 @@ pub(super) struct Server {
     /// Send exceptions to clients that have not asked for them too.
     #[arg(long)]
     exceptions: bool,
-    /// Keep background jobs in this file: a submission is answered when its job is on the disk, and jobs that have not
-    /// ended are there again after a restart or a crash.
-    #[arg(long, alias = "libsqlite3-db", value_name = "FILE")]
-    persist: Option<PathBuf>,
-    /// Where background jobs are queued: `builtin` is the memory, `libsqlite3` the file of `--persist`.
-    #[arg(long, short, value_name = "TYPE", requires_if("libsqlite3", "persist"))]
-    queue_type: Option<Queue>,
-    /// Where to log: `stderr`, `none` or a file [default: stderr, and none in the background].
+    #[command(flatten)]
+    storage: Storage,
+    /// Where to log: `stderr`, `none` or a file [default: stderr, and none in the background]. SIGHUP opens the file again,
+    /// and is ignored without one.
     #[arg(long, short = 'l', value_name = "FILE")]
     log_file: Option<PathBuf>,
     /// How much to log, and what the command `verbose` answers; LAYSHAFT_LOG outweighs it.
@@ -75,6 +73,23 @@ pub(super) struct Server {
     ssl: bool,
     #[command(flatten)]
     meaningless: Meaningless,
+}
+
+#[derive(Debug, clap::Args)]
+struct StorageArguments {
+    /// Keep background jobs in this file: a submission is answered when its job is on the disk, and jobs that have not
+    /// ended are there again after a restart or a crash.
+    #[arg(long, alias = "libsqlite3-db", value_name = "FILE")]
+    persist: Option<PathBuf>,
+    /// Where background jobs are queued: `builtin` is the memory, `libsqlite3` the file of `--persist`.
+    #[arg(long, short, value_name = "TYPE", requires_if("libsqlite3", "persist"))]
+    queue_type: Option<Queue>,
+}
+
+/// Where background jobs are: arguments that do not contradict each other.
+#[derive(Debug)]
+struct Storage {
+    persist: Option<PathBuf>,
 }
 
 /// What scripts written for gearmand may say.
@@ -134,12 +149,44 @@ impl Verbosity {
     }
 }
 
+impl FromArgMatches for Storage {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let StorageArguments { persist, queue_type } = StorageArguments::from_arg_matches(matches)?;
+        if persist.is_some() && queue_type == Some(Queue::Builtin) {
+            let text = "the queue `builtin` keeps nothing, so it cannot be used with --persist; leave one of them out";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        }
+        Ok(Self { persist })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Storage {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        StorageArguments::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        StorageArguments::augment_args_for_update(command)
+    }
+}
+
 impl Server {
     pub(super) async fn run(&self, log: Option<&str>) -> anyhow::Result<Exit> {
         if self.daemon && !detach::is_detached() {
             return detach::run_again();
         }
-        log::start_in(self.log_target()?, log, self.verbose.filter(), LogFormat::Auto)?;
+        let log_file = self.log_file()?;
+        let target = match &log_file {
+            Some(file) => log::Target::File(Arc::clone(file)),
+            None => self.log_stream(),
+        };
+        log::start_in(target, log, self.verbose.filter(), LogFormat::Auto)?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let server = server::Server::bind(&self.address(), self.config()?).await?;
         info!(address = %server.local_addr(), "gearman server is listening");
         let _pid_file = self.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -150,11 +197,20 @@ impl Server {
         }
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.run(stop.clone()));
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => {
+                    let Some(file) = &log_file else { continue };
+                    match file.reopen() {
+                        Ok(()) => info!("the log was opened again"),
+                        Err(error) => error!("the log goes on where it was: {error:#}"),
+                    }
+                }
+            }
         }
-        match self.kept() {
+        match &self.storage.persist {
             Some(file) => info!(file = %file.display(), "gearman server is ending; background jobs are kept"),
             None => info!("gearman server is ending; what waits in its queue is gone"),
         }
@@ -177,29 +233,22 @@ impl Server {
             round_robin: self.round_robin,
             wake_at_most: (self.worker_wakeup > 0).then_some(self.worker_wakeup),
             exceptions: self.exceptions,
-            persist: self.kept().map(Path::to_owned),
+            persist: self.storage.persist.clone(),
             backlog: self.backlog,
             tls: self.tls()?,
             ..defaults
         })
     }
 
-    fn kept(&self) -> Option<&Path> {
-        self.persist.as_deref().filter(|_| self.queue_type != Some(Queue::Builtin))
+    fn log_file(&self) -> anyhow::Result<Option<Arc<log::LogFile>>> {
+        let file = self.log_file.as_deref().filter(|file| *file != Path::new("stderr") && *file != Path::new("none"));
+        Ok(file.map(log::LogFile::open).transpose()?.map(Arc::new))
     }
 
-    fn log_target(&self) -> anyhow::Result<log::Target> {
-        let Some(file) = &self.log_file else {
-            return Ok(if self.daemon { log::Target::None } else { log::Target::StandardError });
-        };
-        Ok(match file.to_str() {
-            Some("stderr") => log::Target::StandardError,
-            Some("none") => log::Target::None,
-            _ => {
-                let opened = File::options().append(true).create(true).open(file);
-                log::Target::File(opened.with_context(|| format!("failed to open the log {}", file.display()))?)
-            }
-        })
+    /// Returns where to log if not to a file.
+    fn log_stream(&self) -> log::Target {
+        let is_silent = self.log_file.as_deref().map_or(self.daemon, |file| file == Path::new("none"));
+        if is_silent { log::Target::None } else { log::Target::StandardError }
     }
 
     fn tls(&self) -> anyhow::Result<Option<Acceptor>> {

@@ -17,7 +17,7 @@ use super::arguments::JobServer;
 use super::interrupts::Interrupts;
 use super::{Exit, manage, terminal};
 use crate::domain::{Function, FunctionName};
-use crate::gearman::client::{self, Client, Epoch, InDoubt, Submission, Submitted};
+use crate::gearman::client::{self, Epoch, InDoubt, Submission, Submitted};
 use crate::gearman::{Endpoint, Priority, admin};
 
 /// The longest payload that any server takes from us.
@@ -93,7 +93,6 @@ enum Precedence {
 
 /// A job that is waited for, and what is known of it.
 struct Watch {
-    client: Client,
     job: Submitted,
     screen: Screen,
     /// Known from when its worker has told of it.
@@ -120,17 +119,16 @@ impl Submit {
         };
         let in_doubt = if self.retry_in_doubt { InDoubt::TryNext } else { InDoubt::GiveUp };
         let job = servers.submit(submission, in_doubt).await.map_err(|error| self.advise(error))?;
-        let client = servers.client().await?;
         let is_build = matches!(self.function.function(), Some(Function::Build(_)));
         let mut screen = Screen::new(self.json, is_build);
         // Before anybody hears of the job: an interrupt that follows is one of the waiting.
         let interrupts = Interrupts::catch().context("failed to catch signals")?;
-        let (handle, server) = (shown(job.handle()), client.server().to_string());
+        let (handle, server) = (shown(job.handle()), job.client().server().to_string());
         screen.tell(Event::Submitted { handle, unique, server })?;
         if background && !self.wait {
             return Ok(Exit::Ok);
         }
-        let watch = Watch { client, job, screen, build: None };
+        let watch = Watch { job, screen, build: None };
         if background { watch.until_gone(interrupts).await } else { self.follow(watch, interrupts, &endpoints).await }
     }
 
@@ -207,7 +205,7 @@ impl Watch {
     async fn until_gone(mut self, mut interrupts: Interrupts) -> anyhow::Result<Exit> {
         let mut told = (0, 0);
         loop {
-            let status = self.client.job_status(self.job.handle()).await?;
+            let status = self.job.client().job_status(self.job.handle()).await?;
             if !status.known {
                 self.screen.tell(Event::Gone)?;
                 return Ok(Exit::Ok);
@@ -235,7 +233,8 @@ impl Watch {
     async fn leave(mut self) -> anyhow::Result<Exit> {
         let handle = shown(self.job.handle());
         // A server that does not say may let it run.
-        let is_running = self.client.job_status(self.job.handle()).await.map_or(true, |status| status.running);
+        let status = self.job.client().job_status(self.job.handle()).await;
+        let is_running = status.map_or(true, |status| status.running);
         let to_end_it = is_running.then(|| self.stop_command().unwrap_or_else(|| self.cancel_command()));
         self.screen.tell(Event::Interrupted { handle, is_running, to_end_it })?;
         Ok(Exit::Interrupted)
@@ -253,7 +252,11 @@ impl Watch {
             }
             return Ok(None);
         }
-        match self.client.cancel(self.job.handle()).await {
+        // A server that was restarted may have given the handle to another job. What follows tells of the loss.
+        if self.job.client().is_lost() {
+            return Ok(None);
+        }
+        match self.job.client().cancel(self.job.handle()).await {
             Ok(()) => {
                 self.screen.tell(Event::Cancelled { handle: shown(self.job.handle()) })?;
                 Ok(Some(Exit::Interrupted))
@@ -271,11 +274,11 @@ impl Watch {
     fn stop_command(&self) -> Option<String> {
         let Build { name, number, manager, .. } = self.build.as_ref()?;
         let (name, host) = (quoted(name), quoted(manager.as_ref()?));
-        Some(format!("layshaft stop {name} {number} --host {host} --server {}", self.client.server()))
+        Some(format!("layshaft stop {name} {number} --host {host} --server {}", self.job.client().server()))
     }
 
     fn cancel_command(&self) -> String {
-        format!("layshaft cancel {} --server {}", quoted(&shown(self.job.handle())), self.client.server())
+        format!("layshaft cancel {} --server {}", quoted(&shown(self.job.handle())), self.job.client().server())
     }
 }
 

@@ -29,7 +29,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::domain::{ControllerName, human_duration};
-use crate::gearman::tls;
+use crate::gearman::tls::{self, Tls};
 use crate::{jenkins, policy, runtime};
 
 use document::Document;
@@ -71,6 +71,9 @@ pub struct Gearman {
     pub longest_pause: Duration,
     /// None: everything goes over the wire as it is. `[gearman.tls]`
     pub tls: Option<tls::Settings>,
+    /// The same with its files as they were read; a file that differs makes a difference.
+    #[serde(skip)]
+    pub loaded_tls: Option<Tls>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -218,6 +221,7 @@ impl Default for Gearman {
             connect_timeout: Duration::from_secs(5),
             longest_pause: Duration::from_secs(2),
             tls: None,
+            loaded_tls: None,
         }
     }
 }

@@ -153,19 +153,17 @@ impl Checker<'_> {
         gearman.servers = servers;
         self.within("gearman.connect_timeout", gearman.connect_timeout, 100 * MILLISECOND, 5 * MINUTE);
         self.within("gearman.longest_pause", gearman.longest_pause, 100 * MILLISECOND, 5 * MINUTE);
-        gearman.tls = gearman.tls.map(|tls| self.gearman_tls(tls));
+        gearman.loaded_tls = gearman.tls.as_mut().and_then(|tls| self.load_tls(tls));
         gearman
     }
 
-    fn gearman_tls(&mut self, mut tls: tls::Settings) -> tls::Settings {
+    fn load_tls(&mut self, tls: &mut tls::Settings) -> Option<Tls> {
         tls.ca = self.document.resolve(&tls.ca);
         for file in [&mut tls.certificate, &mut tls.key].into_iter().flatten() {
             *file = self.document.resolve(file);
         }
-        if let Err(error) = Tls::load(&tls) {
-            self.complain("gearman.tls", error.to_string());
-        }
-        tls
+        let loaded = Tls::load(tls);
+        loaded.map_err(|error| self.complain("gearman.tls", error.to_string())).ok()
     }
 
     fn policies(&mut self, mut policies: policy::Config) -> policy::Config {

@@ -454,6 +454,25 @@ fn what_needs_a_restart_is_told_from_what_does_not() {
 }
 
 #[test]
+fn a_renewed_file_of_tls_needs_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path(), "ca");
+    write_certificate(folder.path(), "ours");
+    let load = || {
+        let text = format!("{CI1}[gearman.tls]\nca = 'ca.pem'\ncertificate = 'ours.pem'\nkey = 'ours.key'\n");
+        Config::parse(&folder.path().join("layshaft.toml"), &text, &Environment::default()).unwrap()
+    };
+    let mut before = load();
+    assert_eq!(before.needs_restart_for(&load()), Vec::<&str>::new());
+    for renewed in ["ours", "ca"] {
+        write_certificate(folder.path(), renewed);
+        let after = load();
+        assert_eq!(before.needs_restart_for(&after), ["gearman"], "{renewed}");
+        before = after;
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_an_error_that_names_it() {
     let error = Config::load_with(Path::new("/nowhere/layshaft.toml"), &Environment::default()).unwrap_err();
     assert_eq!(
@@ -482,7 +501,7 @@ fn the_example_with_every_key_in_force_is_valid_too() {
     let plain = parse(EXAMPLE, &[]).unwrap();
     assert!(config.gearman.tls.is_some());
     assert_eq!(
-        Gearman { tls: None, ..config.gearman },
+        Gearman { tls: None, loaded_tls: None, ..config.gearman },
         plain.gearman,
         "the example shows another default than the program has"
     );

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
@@ -43,7 +44,8 @@ pub(super) async fn run(
     let names = functions(&host).into_iter().map(|name| Bytes::from(name.to_string()));
     crew.offer(names.collect::<BTreeSet<Bytes>>());
     crew.grant();
-    let (answered, mut answers) = mpsc::unbounded_channel();
+    // Belongs to the job that runs; an answer to one that was lost is dropped, whatever handle the next one has.
+    let mut answering: Option<JoinHandle<Report>> = None;
     loop {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
@@ -51,6 +53,7 @@ pub(super) async fn run(
                 worker::Event::Connected => tell(&events, &id, Happened::Connected { server }),
                 worker::Event::Disconnected { error, job } => {
                     if job.is_some() {
+                        answering = None;
                         crew.grant();
                     }
                     tell(&events, &id, Happened::Disconnected { server, error });
@@ -58,25 +61,12 @@ pub(super) async fn run(
                 worker::Event::Refused { code, text, .. } => warn!(connection = %id, server = site.servers[server].address(), code = %code, text = %text, "gearman server refused a packet"),
                 worker::Event::Woken | worker::Event::Revoked | worker::Event::Delivered { .. } => {}
                 worker::Event::Assigned(job) => {
-                    let (site, controller, answered) = (Arc::clone(&site), id.controller.clone(), answered.clone());
-                    tokio::spawn(async move {
-                        let handle = job.handle.clone();
-                        // On a task of its own, so that a bug in it still ends in an answer.
-                        let answering = tokio::spawn(async move { answer(&site, &controller, &job).await });
-                        let report = answering.await.unwrap_or_else(|error| {
-                            error!(%error, "answering a management request failed; this is a bug");
-                            Report::Exception(Bytes::from_static(b"layshaft failed while it answered this; see its log"))
-                        });
-                        let _closed_meanwhile = answered.send((handle, report));
-                    });
+                    let (site, controller) = (Arc::clone(&site), id.controller.clone());
+                    // On a task of its own, so that a bug in it still ends in an answer.
+                    answering = Some(tokio::spawn(async move { answer(&site, &controller, &job).await }));
                 }
             },
-            Some((handle, report)) = answers.recv() => {
-                // The job may have been lost with its connection meanwhile.
-                if crew.job().is_some_and(|job| job.handle == handle) {
-                    crew.report(report);
-                }
-            }
+            report = answered(&mut answering) => drop(crew.report(report)),
             command = commands.recv() => match command {
                 None | Some(Command::Close) => break,
                 Some(Command::Serve(server, config)) => crew.join(server, *config),
@@ -89,10 +79,12 @@ pub(super) async fn run(
     let settled = async {
         while crew.is_running() || crew.is_grabbing() {
             tokio::select! {
-                event = crew.event() => if let worker::Event::Assigned(_) = event.what { break },
-                Some((handle, report)) = answers.recv() => if crew.job().is_some_and(|job| job.handle == handle) {
-                    crew.report(report);
+                event = crew.event() => match event.what {
+                    worker::Event::Assigned(_) => break,
+                    worker::Event::Disconnected { job: Some(_), .. } => answering = None,
+                    _ => {}
                 },
+                report = answered(&mut answering) => drop(crew.report(report)),
             }
         }
     };
@@ -111,6 +103,21 @@ pub(super) async fn close(crew: Crew, id: &ConnectionId) {
 fn tell(events: &Events, id: &ConnectionId, happened: Happened) {
     // The reconciler outlives its connections; at shutdown nobody needs to know.
     let _unheard = events.send((id.clone(), happened));
+}
+
+/// Waits for the answer that is under way, if there is one, and takes it.
+///
+/// # Cancel safety
+///
+/// Nothing is lost if it is dropped while it waits.
+async fn answered(answering: &mut Option<JoinHandle<Report>>) -> Report {
+    let Some(task) = answering else { return std::future::pending().await };
+    let report = task.await.unwrap_or_else(|error| {
+        error!(%error, "answering a management request failed; this is a bug");
+        Report::Exception(Bytes::from_static(b"layshaft failed while it answered this; see its log"))
+    });
+    *answering = None;
+    report
 }
 
 async fn answer(site: &Site, name: &ControllerName, job: &worker::Job) -> Report {

@@ -176,3 +176,33 @@ async fn a_server_in_the_background_is_up_when_the_command_ends_and_leaves_no_pi
     assert!(Command::new("kill").arg(process.trim()).status().await.unwrap().success());
     eventually("the server has ended", || async { !pid_file.exists() }).await;
 }
+
+#[tokio::test]
+async fn sighup_opens_the_log_again_and_ends_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, rotated) = (folder.path().join("log"), folder.path().join("log.1"));
+    for log_file in [log.to_str().unwrap(), "none"] {
+        let port = free_port();
+        let mut server = layshaft(&["-p", &port, "-l", log_file]).spawn().unwrap();
+        eventually("the server listens", || async { TcpStream::connect(format!("127.0.0.1:{port}")).await.is_ok() })
+            .await;
+        if log_file != "none" {
+            std::fs::rename(&log, &rotated).unwrap();
+        }
+        let process = server.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-HUP", &process]).status().await.unwrap().success());
+        if log_file != "none" {
+            eventually("the log is a new file", || async {
+                std::fs::read_to_string(&log).is_ok_and(|text| text.contains("opened again"))
+            })
+            .await;
+            assert!(std::fs::read_to_string(&rotated).unwrap().contains("is listening"));
+        }
+        let mut peer = Peer::connect(&port).await;
+        peer.send(&[Packet::request(Kind::EchoReq, ["x".into()])]).await;
+        assert_eq!(peer.receive().await.argument(0), "x");
+        assert!(server.try_wait().unwrap().is_none());
+        assert!(Command::new("kill").arg(&process).status().await.unwrap().success());
+        assert!(within("the server ends", server.wait()).await.unwrap().success());
+    }
+}

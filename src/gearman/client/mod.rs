@@ -206,7 +206,7 @@ impl Client {
         match tokio::time::timeout(limit, answer).await {
             Ok(answered) => {
                 let (handle, updates) = answered.map_err(|_| Error::Lost)??;
-                Ok(Submitted::new(handle, updates, self.commands.clone()))
+                Ok(Submitted::new(handle, updates, self.clone()))
             }
             Err(_) => Err(Error::Unconfirmed { request: request.name(), doubt: Doubt::Silent { limit } }),
         }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
-use super::answers::Command;
+use super::Client;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
@@ -45,16 +45,21 @@ pub struct Submitted {
     handle: Bytes,
     updates: Arc<Updates>,
     /// Keeps the connection open while somebody waits for a job on it.
-    _connection: mpsc::Sender<Command>,
+    client: Client,
 }
 
 impl Submitted {
-    pub(super) fn new(handle: Bytes, updates: Arc<Updates>, connection: mpsc::Sender<Command>) -> Self {
-        Self { handle, updates, _connection: connection }
+    pub(super) fn new(handle: Bytes, updates: Arc<Updates>, client: Client) -> Self {
+        Self { handle, updates, client }
     }
 
     pub fn handle(&self) -> &Bytes {
         &self.handle
+    }
+
+    /// Returns the connection on which it was accepted. Only there is its handle known to mean this job.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Waits for the next update; `None` after the last one, and at once for a background job.

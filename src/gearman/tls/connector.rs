@@ -13,7 +13,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme};
 use serde::Deserialize;
 use tokio::io::AsyncBufRead;
@@ -61,6 +61,8 @@ pub enum Verify {
 pub struct Tls {
     settings: Arc<Settings>,
     server_name: Option<ServerName<'static>>,
+    roots: Arc<RootCertStore>,
+    identity: Option<Arc<CertifiedKey>>,
     connector: TlsConnector,
 }
 
@@ -75,15 +77,19 @@ impl Tls {
         };
         let name = settings.server_name.as_ref();
         let name = name.map(|name| ServerName::try_from(name.clone()).map_err(|_| Error::ServerName(name.clone())));
+        let roots = files::authorities(&settings.ca)?;
+        let verifier = verifier(&roots, settings.verify)?;
         let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-        let config = config.map_err(Error::Setup)?.dangerous().with_custom_certificate_verifier(verifier(settings)?);
-        let config = match identity {
+        let config = config.map_err(Error::Setup)?.dangerous().with_custom_certificate_verifier(verifier);
+        let config = match identity.clone() {
             Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
             None => config.with_no_client_auth(),
         };
         Ok(Self {
             settings: Arc::new(settings.clone()),
             server_name: name.transpose()?,
+            roots,
+            identity,
             connector: TlsConnector::from(Arc::new(config)),
         })
     }
@@ -125,9 +131,13 @@ async fn accepted(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
     .await
 }
 
+/// Whether the settings are equal, and what the files held.
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
-        self.settings == other.settings
+        let identity = |tls: &Self| {
+            tls.identity.as_ref().map(|own| (own.cert.clone(), own.key.public_key().map(|key| key.to_vec())))
+        };
+        self.settings == other.settings && self.roots.roots == other.roots.roots && identity(self) == identity(other)
     }
 }
 
@@ -139,13 +149,12 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn verifier(settings: &Settings) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-    let roots = files::authorities(&settings.ca)?;
-    let full = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider()).build();
+fn verifier(roots: &Arc<RootCertStore>, verify: Verify) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    let full = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider()).build();
     let full = full.map_err(|error| Error::Setup(rustls::Error::General(error.to_string())))?;
-    Ok(match settings.verify {
+    Ok(match verify {
         Verify::Full => full,
-        Verify::Chain => Arc::new(ChainOnly { roots, full }),
+        Verify::Chain => Arc::new(ChainOnly { roots: Arc::clone(roots), full }),
     })
 }
 

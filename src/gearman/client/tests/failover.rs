@@ -113,3 +113,26 @@ async fn a_single_server_that_is_back_is_used_again() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_job_stays_with_the_server_that_accepted_it() {
+    let (other, _stop) = start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let accepts = listener.local_addr().unwrap().to_string();
+    let mut client = failover([nobody().await, accepts.clone(), other.clone()]);
+    let (submitted, server) = tokio::join!(client.submit(background("p"), InDoubt::GiveUp), async {
+        let mut server = Peer::new(listener.accept().await.unwrap().0);
+        server.receive().await;
+        server.respond(Kind::JobCreated, ["H:x:1".into()]).await;
+        server
+    });
+    let job = submitted.unwrap();
+    assert_eq!(job.client().server().address, accepts);
+    drop((server, listener));
+    while !job.client().is_lost() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.client().await.unwrap().server().address, other);
+    assert_eq!(job.client().server().address, accepts);
+    assert!(matches!(job.client().job_status(job.handle()).await, Err(Error::Lost)), "nobody else is asked");
+}

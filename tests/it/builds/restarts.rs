@@ -22,8 +22,12 @@ async fn f49_f56_a_running_build_is_adopted_after_a_restart() {
     assert_eq!(completion(&job.finish().await)["number"], 1);
     assert_eq!(site.controller("ci").builds().len(), 1);
     site.idle().await;
-    let recent = site.runtime().journal().recent(10).await.unwrap();
-    assert_eq!(recent.iter().map(|record| record.state.as_str()).collect::<Vec<_>>(), ["delivered"]);
+    // The server's answer to what followed the result comes after the client has it.
+    eventually("the delivery is journaled", || async {
+        let recent = site.runtime().journal().recent(10).await.unwrap();
+        recent.iter().map(|record| record.state.as_str()).eq(["delivered"])
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,8 +97,11 @@ async fn f56_a_job_without_a_unique_is_built_anew_after_a_restart_and_blocks_not
     assert_eq!(completion(&job.finish().await)["number"], 2);
     ci.finish("lint", 1, BuildResult::Success);
     site.idle().await;
-    let recent = site.runtime().journal().recent(10).await.unwrap();
-    assert_eq!(recent.iter().map(|record| record.state.as_str()).collect::<Vec<_>>(), ["delivered", "failed"]);
+    eventually("both ends are journaled", || async {
+        let recent = site.runtime().journal().recent(10).await.unwrap();
+        recent.iter().map(|record| record.state.as_str()).eq(["delivered", "failed"])
+    })
+    .await;
 }
 
 on_both_servers! {

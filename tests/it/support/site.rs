@@ -272,6 +272,8 @@ impl Site {
             state: Some(self.folder.path().join("state")),
             slots: self.slots.clone(),
             quiet: Duration::from_millis(50),
+            // The backstop must not come before the fuel is gone, however busy the machine is.
+            limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },
             ..policy::Config::new(self.folder.path().join("policies"))
         };
         let policies = Arc::new(Policies::open(policies).unwrap());

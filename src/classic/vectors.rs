@@ -2,10 +2,8 @@
 //!
 //! Here alone the label language and the rules meet, as they do in the program.
 
-use std::collections::BTreeSet;
-
 use super::{matching, names};
-use crate::domain::{Mode, Node, NodeName, Project, ProjectKind, ProjectName};
+use crate::domain::{Mode, Node, NodeName, Project, ProjectKind};
 
 /// Returns the function names of a project on a node of a controller whose self label is `built-in`.
 fn offered(project: &Project, node: &Node) -> Vec<String> {
@@ -22,28 +20,12 @@ fn offered(project: &Project, node: &Node) -> Vec<String> {
 }
 
 fn lemon(label: Option<&str>) -> Project {
-    Project {
-        name: ProjectName::new("fruit/lemon"),
-        kind: ProjectKind::Freestyle,
-        buildable: true,
-        concurrent: true,
-        label: label.map(str::to_owned),
-        parameters: None,
-    }
+    Project { label: label.map(str::to_owned), parameters: None, ..Project::sample("fruit/lemon") }
 }
 
 fn agent(labels: &str) -> Node {
-    Node {
-        name: NodeName::agent("slave0"),
-        offline: false,
-        temporarily_offline: false,
-        offline_reason: None,
-        mode: Mode::Normal,
-        labels: labels.split_whitespace().chain(["slave0"]).map(str::to_owned).collect::<BTreeSet<_>>(),
-        executor_count: 1,
-        executors: Vec::new(),
-        flyweights: Vec::new(),
-    }
+    let labels = labels.split_whitespace().chain(["slave0"]).map(str::to_owned).collect();
+    Node { labels, executor_count: 1, ..Node::new(NodeName::agent("slave0")) }
 }
 
 #[test]

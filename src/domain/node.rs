@@ -89,6 +89,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// Returns a node of which nothing but its name is known: online, for any project, without labels and executors.
+    pub fn new(name: NodeName) -> Self {
+        Self {
+            name,
+            offline: false,
+            temporarily_offline: false,
+            offline_reason: None,
+            mode: Mode::default(),
+            labels: BTreeSet::new(),
+            executor_count: 0,
+            executors: Vec::new(),
+            flyweights: Vec::new(),
+        }
+    }
+
     /// Returns whether a new build could be started here now, executors aside.
     pub fn is_online(&self) -> bool {
         !self.offline && !self.temporarily_offline

@@ -70,6 +70,19 @@ pub struct Project {
 }
 
 impl Project {
+    /// Returns what tests begin with: a project that may be built anywhere, any number of times, and declares nothing.
+    #[cfg(test)]
+    pub(crate) fn sample(name: &str) -> Self {
+        Self {
+            name: ProjectName::new(name),
+            kind: ProjectKind::Freestyle,
+            buildable: true,
+            concurrent: true,
+            label: None,
+            parameters: Some(Vec::new()),
+        }
+    }
+
     /// Returns the declared parameter of that name.
     pub fn parameter(&self, name: &str) -> Option<&DeclaredParameter> {
         self.parameters.iter().flatten().find(|parameter| parameter.name == name)

@@ -3,33 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::generation::Controller;
-use crate::domain::{ControllerName, Mode, Node, NodeName, Project, ProjectKind, ProjectName};
+use crate::domain::{ControllerName, Node, NodeName, Project};
 
 pub(super) fn controller(name: &str) -> Controller {
     Controller { name: ControllerName::new(name), tags: BTreeSet::new() }
 }
 
 pub(super) fn project(name: &str) -> Project {
-    Project {
-        name: ProjectName::new(name),
-        kind: ProjectKind::Freestyle,
-        buildable: true,
-        concurrent: true,
-        label: None,
-        parameters: Some(Vec::new()),
-    }
+    Project::sample(name)
 }
 
 pub(super) fn node(name: &str, labels: &[&str]) -> Node {
-    Node {
-        name: NodeName::agent(name),
-        offline: false,
-        temporarily_offline: false,
-        offline_reason: None,
-        mode: Mode::Normal,
-        labels: labels.iter().map(|&label| label.to_owned()).chain([name.to_owned()]).collect(),
-        executor_count: 1,
-        executors: Vec::new(),
-        flyweights: Vec::new(),
-    }
+    let labels = labels.iter().map(|&label| label.to_owned()).chain([name.to_owned()]).collect();
+    Node { labels, executor_count: 1, ..Node::new(NodeName::agent(name)) }
 }

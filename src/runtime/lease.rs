@@ -84,7 +84,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{Executor, Mode, Parameters, ProjectName, RunningBuild};
+    use crate::domain::{Executor, Parameters, ProjectName, RunningBuild};
 
     use super::*;
 
@@ -105,17 +105,7 @@ mod tests {
                 }),
             })
             .collect();
-        Node {
-            name: NodeName::agent("a"),
-            offline: false,
-            temporarily_offline: false,
-            offline_reason: None,
-            mode: Mode::Normal,
-            labels: BTreeSet::new(),
-            executor_count: executors.len() as u32,
-            executors,
-            flyweights: Vec::new(),
-        }
+        Node { executor_count: executors.len() as u32, executors, ..Node::new(NodeName::agent("a")) }
     }
 
     #[test]

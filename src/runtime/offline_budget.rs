@@ -99,22 +99,11 @@ impl OfflineBudget {
 mod tests {
     use tokio::time::advance;
 
-    use crate::domain::Mode;
-
     use super::*;
 
     fn node(name: &str, labels: &[&str]) -> Node {
-        Node {
-            name: NodeName::agent(name),
-            offline: false,
-            temporarily_offline: false,
-            offline_reason: None,
-            mode: Mode::Normal,
-            labels: labels.iter().copied().chain([name]).map(str::to_owned).collect(),
-            executor_count: 1,
-            executors: Vec::new(),
-            flyweights: Vec::new(),
-        }
+        let labels = labels.iter().copied().chain([name]).map(str::to_owned).collect();
+        Node { labels, executor_count: 1, ..Node::new(NodeName::agent(name)) }
     }
 
     fn spend(budget: &OfflineBudget, max: u32, node: &Node, nodes: &[Node]) -> Result<(), Limit> {

@@ -351,7 +351,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use crate::domain::{DeclaredParameter, Mode};
+    use crate::domain::DeclaredParameter;
 
     use super::*;
 
@@ -392,28 +392,12 @@ mod tests {
     }
 
     fn project(name: &str, label: Option<&str>) -> Project {
-        Project {
-            name: ProjectName::new(name),
-            kind: ProjectKind::Freestyle,
-            buildable: true,
-            concurrent: true,
-            label: label.map(str::to_owned),
-            parameters: Some(Vec::new()),
-        }
+        Project { label: label.map(str::to_owned), ..Project::sample(name) }
     }
 
     fn node(name: &str, labels: &[&str]) -> Node {
-        Node {
-            name: NodeName::agent(name),
-            offline: false,
-            temporarily_offline: false,
-            offline_reason: None,
-            mode: Mode::Normal,
-            labels: labels.iter().copied().chain([name]).map(str::to_owned).collect(),
-            executor_count: 1,
-            executors: Vec::new(),
-            flyweights: Vec::new(),
-        }
+        let labels = labels.iter().copied().chain([name]).map(str::to_owned).collect();
+        Node { labels, executor_count: 1, ..Node::new(NodeName::agent(name)) }
     }
 
     fn snapshot(controllers: &[(&str, Vec<Project>, Vec<Node>)]) -> Snapshot {

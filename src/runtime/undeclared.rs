@@ -54,19 +54,12 @@ fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DeclaredParameter, ProjectKind};
+    use crate::domain::DeclaredParameter;
 
     fn project(declared: &[&str]) -> Project {
         let parameter =
             |name: &&str| DeclaredParameter { name: (*name).to_owned(), kind: "StringParameterDefinition".to_owned() };
-        Project {
-            name: ProjectName::new("lint"),
-            kind: ProjectKind::Freestyle,
-            buildable: true,
-            concurrent: true,
-            label: None,
-            parameters: Some(declared.iter().map(parameter).collect()),
-        }
+        Project { parameters: Some(declared.iter().map(parameter).collect()), ..Project::sample("lint") }
     }
 
     #[test]

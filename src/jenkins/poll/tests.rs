@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::domain::{DeclaredParameter, Mode, Node, NodeName, Project, ProjectKind, ProjectName, QueueItem};
+use crate::domain::{DeclaredParameter, Mode, Node, NodeName, Project, ProjectName, QueueItem};
 use crate::jenkins::{Answer, BaseUrl, Error, Instance, Intervals};
 
 /// What the controller would answer now, and what it was asked.
@@ -50,14 +50,8 @@ impl Fake {
     }
 
     fn listed(controller: &Controller, parameters: Option<Vec<DeclaredParameter>>) -> Vec<Project> {
-        let project = |name: &&str| Project {
-            name: ProjectName::new(*name),
-            kind: ProjectKind::Freestyle,
-            buildable: true,
-            concurrent: false,
-            label: None,
-            parameters: parameters.clone(),
-        };
+        let project =
+            |name: &&str| Project { concurrent: false, parameters: parameters.clone(), ..Project::sample(name) };
         controller.projects.iter().map(project).collect()
     }
 }
@@ -69,15 +63,9 @@ fn declared(name: &str) -> Vec<DeclaredParameter> {
 impl Source for Fake {
     async fn nodes(&self) -> Result<Answer<Vec<Node>>, Error> {
         let node = |name: &&str| Node {
-            name: NodeName::agent(*name),
-            offline: false,
-            temporarily_offline: false,
-            offline_reason: None,
-            mode: Mode::Normal,
             labels: [(*name).to_owned()].into(),
             executor_count: 1,
-            executors: Vec::new(),
-            flyweights: Vec::new(),
+            ..Node::new(NodeName::agent(*name))
         };
         self.ask("nodes", |controller| controller.nodes.iter().map(node).collect())
     }

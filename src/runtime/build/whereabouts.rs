@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::{Build, BuildId, Mode, Node, NodeName, ProjectKind};
+use crate::domain::{Build, BuildId, Node, NodeName, ProjectKind};
 
 use super::{Task, now_ms};
 
@@ -155,15 +155,13 @@ impl Task<'_> {
 fn stripped(node: &Node) -> Node {
     let Node { name, offline, temporarily_offline, offline_reason, mode, labels, executor_count, .. } = node;
     Node {
-        name: name.clone(),
         offline: *offline,
         temporarily_offline: *temporarily_offline,
         offline_reason: offline_reason.clone(),
         mode: *mode,
         labels: labels.clone(),
         executor_count: *executor_count,
-        executors: Vec::new(),
-        flyweights: Vec::new(),
+        ..Node::new(name.clone())
     }
 }
 
@@ -173,17 +171,7 @@ fn unseen(name: &NodeName) -> Node {
         NodeName::BuiltIn => None,
         NodeName::Agent(name) => Some(name.clone()),
     };
-    Node {
-        name: name.clone(),
-        offline: true,
-        temporarily_offline: false,
-        offline_reason: None,
-        mode: Mode::Normal,
-        labels: own_label.into_iter().collect(),
-        executor_count: 0,
-        executors: Vec::new(),
-        flyweights: Vec::new(),
-    }
+    Node { offline: true, labels: own_label.into_iter().collect(), ..Node::new(name.clone()) }
 }
 
 #[cfg(test)]

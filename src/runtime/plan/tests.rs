@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::domain::{BuildFunction, Executor, Mode, Parameters, Project, ProjectKind, RunningBuild};
+use crate::domain::{BuildFunction, Executor, Parameters, Project, ProjectKind, RunningBuild};
 
 use super::super::table::{MatchQuestion, Matched, NameQuestion, Names, Rules, Undecided, table};
 use super::*;
@@ -46,17 +46,8 @@ fn ci() -> ControllerName {
 }
 
 fn agent(name: &str, executors: u32) -> Node {
-    Node {
-        name: NodeName::agent(name),
-        offline: false,
-        temporarily_offline: false,
-        offline_reason: None,
-        mode: Mode::Normal,
-        labels: BTreeSet::new(),
-        executor_count: executors,
-        executors: (0..executors).map(|_| Executor { idle: true, build: None }).collect(),
-        flyweights: Vec::new(),
-    }
+    let idle = (0..executors).map(|_| Executor { idle: true, build: None });
+    Node { executor_count: executors, executors: idle.collect(), ..Node::new(NodeName::agent(name)) }
 }
 
 fn built_in(executors: u32) -> Node {
@@ -64,14 +55,7 @@ fn built_in(executors: u32) -> Node {
 }
 
 fn project(name: &str) -> Project {
-    Project {
-        name: ProjectName::new(name),
-        kind: ProjectKind::Freestyle,
-        buildable: true,
-        concurrent: true,
-        label: None,
-        parameters: Some(Vec::new()),
-    }
+    Project::sample(name)
 }
 
 fn executor(node: &str, index: u32) -> ConnectionId {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::arguments::ConfigFile;
+use super::interrupts::Interrupts;
 use super::{Exit, log};
 use crate::config::{Config, Controller, Gearman, Kind};
 use crate::gearman::admin::ServerKind;
@@ -90,8 +91,7 @@ impl Daemon {
 
     /// Serves until it has ended, or is told to end.
     async fn run(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut interrupts = Interrupts::catch()?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut drain: Option<Interval> = None;
         loop {
@@ -105,8 +105,7 @@ impl Daemon {
             // Every arm is cancel-safe.
             let event = tokio::select! {
                 () = self.runtime.stopped() => Event::Ended,
-                _ = terminate.recv() => Event::Terminate,
-                _ = interrupt.recv() => Event::Terminate,
+                () = interrupts.next() => Event::Terminate,
                 _ = hangup.recv() => Event::Reload,
                 () = reminder => Event::Remind,
             };

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::interrupts::Interrupts;
 use super::{Exit, detach, log};
 use crate::config::LogFormat;
 use crate::gearman::server;
@@ -190,8 +191,7 @@ impl Server {
         let server = server::Server::bind(&self.address(), self.config()?).await?;
         info!(address = %server.local_addr(), "gearman server is listening");
         let _pid_file = self.pid_file.as_deref().map(PidFile::write).transpose()?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut interrupts = Interrupts::catch()?;
         if self.daemon {
             detach::say_ready();
         }
@@ -199,8 +199,7 @@ impl Server {
         let serving = tokio::spawn(server.run(stop.clone()));
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = interrupts.next() => break,
                 _ = hangup.recv() => {
                     let Some(file) = &log_file else { continue };
                     match file.reopen() {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
+use super::interrupts::Interrupts;
 use super::terminal::{say, say_json};
 use crate::simulator::{Fleet, Options, Simulator};
 
@@ -84,7 +84,7 @@ impl Simulate {
         }
         let token = self.token.clone().unwrap_or_else(random_token);
         ensure!(!token.expose_secret().is_empty(), "the token is empty; leave --token out to have a random one");
-        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupts = Interrupts::catch()?;
         let mut simulators = Vec::new();
         let mut listening = Vec::new();
         for ((name, fleet), listen) in fleets.into_iter().zip(addresses(self.listen)) {
@@ -103,10 +103,7 @@ impl Simulate {
             })?;
         }
         self.tell(&listening, &token)?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
-        }
+        interrupts.next().await;
         Ok(Exit::Ok)
     }
 

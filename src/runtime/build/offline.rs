@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::classic;
 use crate::domain::{Build, Node, NodeName};
-use crate::jenkins::{Clearing, Part};
+use crate::jenkins::{self, Clearing, Part};
 use crate::journal;
 use crate::policy;
 
@@ -132,19 +132,11 @@ impl Task<'_> {
     }
 
     async fn mark_offline(&self, node: &NodeName, mark: &Mark) -> bool {
-        let mut retry = Retry::default();
-        for tries in 1.. {
-            // Marking twice does no harm.
-            match self.current().client.mark_offline(node, &mark.text).await {
-                Ok(()) => break,
-                Err(error) if tries < MARK_TRIES && (error.is_transient() || error.is_outcome_unknown()) => {
-                    tokio::time::sleep(retry.next()).await;
-                }
-                Err(error) => {
-                    warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
-                    return false;
-                }
-            }
+        // Marking twice does no harm.
+        let marked = insist(|| async { self.current().client.mark_offline(node, &mark.text).await }).await;
+        if let Err(error) = marked {
+            warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
+            return false;
         }
         info!(controller = %self.attempt.controller, %node, reason = mark.text, "marked node offline");
         self.site.offline_marks.add(&self.attempt.controller, node);
@@ -154,32 +146,37 @@ impl Task<'_> {
 
     async fn clear_offline(&self, node: &NodeName, mark: &Mark) {
         let controller = &self.attempt.controller;
-        let mut retry = Retry::default();
-        for tries in 1.. {
-            // Each try looks first, so that what an earlier one has cleared is not marked again.
-            match self.current().client.clear_offline(node, Some(&mark.token)).await {
-                Ok(Clearing::Cleared) => {
-                    info!(%controller, %node, "brought node back online");
-                    break;
-                }
-                Ok(Clearing::WasNotMarked) => {
-                    info!(%controller, %node, "node had been brought back online already");
-                    break;
-                }
-                Ok(Clearing::MarkedOtherwise { reason }) => {
-                    info!(%controller, %node, reason, "node stays offline: somebody else has marked it meanwhile");
-                    return;
-                }
-                Err(error) if tries < MARK_TRIES && (error.is_transient() || error.is_outcome_unknown()) => {
-                    tokio::time::sleep(retry.next()).await;
-                }
-                Err(error) => {
-                    warn!(%controller, %node, %error, reason = mark.text, "failed to bring node back online; it stays marked");
-                    return;
-                }
+        // Each try looks first, so that what an earlier one has cleared is not marked again.
+        match insist(|| async { self.current().client.clear_offline(node, Some(&mark.token)).await }).await {
+            Ok(Clearing::Cleared) => info!(%controller, %node, "brought node back online"),
+            Ok(Clearing::WasNotMarked) => info!(%controller, %node, "node had been brought back online already"),
+            Ok(Clearing::MarkedOtherwise { reason }) => {
+                info!(%controller, %node, reason, "node stays offline: somebody else has marked it meanwhile");
+                return;
+            }
+            Err(error) => {
+                warn!(%controller, %node, %error, reason = mark.text, "failed to bring node back online; it stays marked");
+                return;
             }
         }
         self.site.offline_marks.remove(controller, node);
         self.current().watcher.hurry(Part::Nodes);
     }
+}
+
+/// Asks something of a controller that may be asked twice, some times over if it fails in passing.
+async fn insist<T, F>(ask: impl Fn() -> F) -> Result<T, jenkins::Error>
+where
+    F: Future<Output = Result<T, jenkins::Error>>,
+{
+    let mut retry = Retry::default();
+    for _ in 1..MARK_TRIES {
+        match ask().await {
+            Err(error) if error.is_transient() || error.is_outcome_unknown() => {
+                tokio::time::sleep(retry.next()).await;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
 }

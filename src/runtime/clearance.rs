@@ -15,6 +15,7 @@ use crate::gearman::Endpoint;
 use crate::gearman::admin::{self, Admin, ServerKind};
 
 use super::reconciler::Clearances;
+use super::server::Server;
 use super::site::Site;
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ async fn clear_at(
     if server.kind().is_none() {
         server.is(server_kind(server.endpoint()).await);
     }
-    let server = server.endpoint();
+    let address = server.endpoint();
     let not_cleared = || {
         let is_open = |(name, host): &(&ControllerName, &String)| {
             let is_current = site.controller(name).is_some_and(|controller| controller.host == **host);
@@ -84,7 +85,7 @@ async fn clear_at(
                         cleared.send_modify(|cleared| drop(cleared.insert((name.clone(), number), Ok(()))));
                     } else if tries == PATIENCE {
                         let reason = format!(
-                            "another worker already serves stop:{host} at {server}: switch the gearman plugin (or the other daemon) off \
+                            "another worker already serves stop:{host} at {address}: switch the gearman plugin (or the other daemon) off \
                              on this controller, or give it another `host`"
                         );
                         error!(controller = %name, %reason, "controller is not served there");
@@ -92,14 +93,15 @@ async fn clear_at(
                     }
                 }
             }
-            Err(error) => warn!(%server, %error, "failed to ask the gearman server for its workers; trying again"),
+            Err(error) => {
+                warn!(server = %address, %error, "failed to ask the gearman server for its workers; trying again");
+            }
         }
         sleep(if tries < PATIENCE { RETRY } else { LOOK_AGAIN }).await;
     }
 }
 
-async fn served_functions(server: &Endpoint) -> Result<BTreeSet<String>, admin::Error> {
-    let mut admin = Admin::connect(server, admin::Config::default()).await?;
-    let workers = admin.workers().await?;
+async fn served_functions(server: &Server) -> Result<BTreeSet<String>, admin::Error> {
+    let workers = server.list_workers().await?;
     Ok(workers.into_iter().flat_map(|worker| worker.functions).collect())
 }

@@ -14,10 +14,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::domain::FunctionName;
-use crate::gearman::admin::{self, Admin, WorkerLine};
+use crate::gearman::admin::WorkerLine;
 
 use super::reconciler::Request;
-use super::server::Server;
 use super::site::Site;
 
 /// Registrations are on their way for a moment; the list of all workers can be long.
@@ -48,7 +47,7 @@ pub(super) async fn watch(site: Arc<Site>, number: usize, requests: mpsc::Unboun
             return;
         }
         let Ok(offers) = offers.await else { return };
-        let listed = match listed(server).await {
+        let listed = match server.list_workers().await {
             Ok(listed) => listed,
             // Whoever connects says that the server cannot be reached.
             Err(error) => {
@@ -96,10 +95,6 @@ async fn pause(changes: &mut watch::Receiver<()>, again: Duration) {
             () = sleep_until(due) => return,
         }
     }
-}
-
-async fn listed(server: &Server) -> Result<Vec<WorkerLine>, admin::Error> {
-    Admin::connect(server.endpoint(), admin::Config::default()).await?.workers().await
 }
 
 /// Returns what is offered and not listed. Connections that are not listed at all have just come or gone.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::gearman::Endpoint;
-use crate::gearman::admin::ServerKind;
+use crate::gearman::admin::{self, Admin, ServerKind, WorkerLine};
 use crate::gearman::worker;
 
 use super::refusals::Refused;
@@ -55,6 +55,11 @@ impl Server {
     pub(super) fn is(&self, kind: ServerKind) {
         // Whoever was first has asked the same server.
         let _known_already = self.kind.set(kind);
+    }
+
+    /// Asks it for all workers that are connected, whoever they belong to. The list can be long.
+    pub(super) async fn list_workers(&self) -> Result<Vec<WorkerLine>, admin::Error> {
+        Admin::connect(self.endpoint(), admin::Config::default()).await?.workers().await
     }
 
     /// Returns what a worker with that name needs to know.

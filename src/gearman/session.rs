@@ -200,18 +200,6 @@ impl Session {
         self.leased = true;
     }
 
-    /// Grabs at once if it sleeps with a lease: the server woke somebody else, who had none.
-    pub fn wake(&mut self) {
-        match &mut self.state {
-            State::Grabbing { again } => *again = true,
-            State::Drowsy | State::Asleep if self.leased => {
-                self.state = State::Awake;
-                self.owes_a_look = true;
-            }
-            _ => {}
-        }
-    }
-
     /// Takes the capacity away; a running job goes on.
     pub fn revoke(&mut self) -> Revocation {
         self.leased = false;

@@ -209,11 +209,6 @@ impl Worker {
         self.session.grant();
     }
 
-    /// Grabs at once if it sleeps with a lease: the server woke somebody else, who had none.
-    pub fn wake(&mut self) {
-        self.session.wake();
-    }
-
     /// Takes the capacity away; a running job goes on, and one may still be on its way.
     pub fn revoke(&mut self) -> Revocation {
         let revocation = self.session.revoke();
@@ -271,15 +266,6 @@ impl Worker {
         self.session.is_grabbing()
     }
 
-    /// Says whether there is something that the owner has not heard yet.
-    pub fn has_news(&self) -> bool {
-        !self.events.is_empty()
-    }
-
-    pub fn is_leased(&self) -> bool {
-        self.session.is_leased()
-    }
-
     pub fn is_connected(&self) -> bool {
         matches!(self.link, Link::Up(_))
     }
@@ -305,10 +291,6 @@ impl Worker {
 
     pub(super) fn is_drowsy(&self) -> bool {
         self.session.is_drowsy()
-    }
-
-    pub fn client_id(&self) -> &str {
-        &self.config.client_id
     }
 
     fn gain(&mut self, connection: Connection) {

@@ -73,8 +73,7 @@ impl Play {
                 assert!(!self.session.is_leased());
             }
             5 => self.report(steps)?,
-            6 => self.session.wake(),
-            7 | 8 => self.write(),
+            6..=8 => self.write(),
             9 => match steps.byte()? % 8 {
                 0 => self.say(steps.chunk()?),
                 _ => self.session.grant(),

@@ -8,9 +8,66 @@ use tokio::net::TcpStream;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::codec::{Codec, Frame};
+use super::crew::{self, Crew};
 use super::packet::{Kind, Packet};
+use super::worker::{self, Worker};
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// Far beyond what any conversation takes; reached only when something is missing.
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
+
+/// Whoever has to be let work for its side of a conversation, and tells what its owner has to hear.
+pub(super) trait Side {
+    type Event: std::fmt::Debug;
+
+    fn event(&mut self) -> impl Future<Output = Self::Event>;
+}
+
+impl Side for Worker {
+    type Event = worker::Event;
+
+    fn event(&mut self) -> impl Future<Output = worker::Event> {
+        Self::event(self)
+    }
+}
+
+impl Side for Crew {
+    type Event = crew::Event;
+
+    fn event(&mut self) -> impl Future<Output = crew::Event> {
+        Self::event(self)
+    }
+}
+
+/// Lets one side work beside the other one's script until the script is through, and returns what it had to say.
+#[track_caller]
+pub(super) fn beside<'a, S: Side, T>(
+    side: &'a mut S,
+    script: impl Future<Output = T> + 'a,
+) -> impl Future<Output = (T, Vec<S::Event>)> + 'a {
+    let caller = std::panic::Location::caller();
+    async move {
+        let mut events = Vec::new();
+        let through = async {
+            tokio::pin!(script);
+            loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut script => return outcome,
+                    event = side.event() => events.push(event),
+                }
+            }
+        };
+        match tokio::time::timeout(LIMIT, through).await {
+            Ok(outcome) => (outcome, events),
+            Err(_) => panic!("script from {caller} got stuck after {events:?}"),
+        }
+    }
+}
+
+/// Waits for what a side has to say next.
+pub(super) async fn next<S: Side>(side: &mut S) -> S::Event {
+    tokio::time::timeout(LIMIT, side.event()).await.expect("it has something to say")
+}
 
 #[derive(Debug)]
 pub(super) struct Peer {

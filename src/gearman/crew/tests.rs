@@ -4,10 +4,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::gearman::codec::Frame;
 use crate::gearman::packet::Kind;
-use crate::gearman::testing::Peer;
-
-/// Far beyond what any of these conversations takes; reached only when something is missing.
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::gearman::testing::{LIMIT, Peer, beside, next};
 
 /// A server that does what the test says.
 struct Server {
@@ -73,36 +70,6 @@ impl Peer {
     async fn wake(&mut self) {
         self.respond(Kind::Noop, []).await;
     }
-}
-
-/// Runs the crew beside the servers' script until the script is through, and returns what the crew had to say.
-#[track_caller]
-fn beside<'a, T>(
-    crew: &'a mut Crew,
-    script: impl Future<Output = T> + 'a,
-) -> impl Future<Output = (T, Vec<Event>)> + 'a {
-    let caller = std::panic::Location::caller();
-    async move {
-        let mut events = Vec::new();
-        let through = async {
-            tokio::pin!(script);
-            loop {
-                tokio::select! {
-                    biased;
-                    outcome = &mut script => return outcome,
-                    event = crew.event() => events.push(event),
-                }
-            }
-        };
-        match timeout(LIMIT, through).await {
-            Ok(outcome) => (outcome, events),
-            Err(_) => panic!("script from {caller} got stuck after {events:?}"),
-        }
-    }
-}
-
-async fn next(crew: &mut Crew) -> Event {
-    timeout(LIMIT, crew.event()).await.expect("the crew has something to say")
 }
 
 /// Waits for a job.

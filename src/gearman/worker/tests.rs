@@ -5,11 +5,9 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::*;
 use crate::gearman::codec::{Codec, Frame};
+use crate::gearman::testing::{LIMIT, beside, next};
 
 mod hostile;
-
-/// Far beyond what any of these conversations takes; reached only when something is missing.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server that does what the test says.
 struct Server {
@@ -93,36 +91,6 @@ impl Peer {
     fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
-}
-
-/// Runs the worker beside the server's script until the script is through, and returns what the worker had to say.
-#[track_caller]
-fn beside<'a, T>(
-    worker: &'a mut Worker,
-    script: impl Future<Output = T> + 'a,
-) -> impl Future<Output = (T, Vec<Event>)> + 'a {
-    let caller = std::panic::Location::caller();
-    async move {
-        let mut events = Vec::new();
-        let through = async {
-            tokio::pin!(script);
-            loop {
-                tokio::select! {
-                    biased;
-                    outcome = &mut script => return outcome,
-                    event = worker.event() => events.push(event),
-                }
-            }
-        };
-        match timeout(LIMIT, through).await {
-            Ok(outcome) => (outcome, events),
-            Err(_) => panic!("script from {caller} got stuck after {events:?}"),
-        }
-    }
-}
-
-async fn next(worker: &mut Worker) -> Event {
-    timeout(LIMIT, worker.event()).await.expect("worker has something to say")
 }
 
 /// Waits for the event that says that the connection is lost.

@@ -48,9 +48,9 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
     }
 }
 
-/// Makes a test for each Gearman server: `on_both_servers! { async fn name(site: SiteBuilder) { … } }`.
-macro_rules! on_both_servers {
-    ($($(#[$attribute:meta])* async fn $name:ident($server:ident) $body:block)*) => {
+/// Makes a test for each of some Gearman servers, which stand first: `{ gearmand: Gearmand, … }`.
+macro_rules! on_servers {
+    ($servers:tt $($(#[$attribute:meta])* async fn $name:ident($server:ident) $body:block)*) => {
         $(
             $(#[$attribute])*
             mod $name {
@@ -58,47 +58,36 @@ macro_rules! on_both_servers {
 
                 async fn check($server: $crate::support::GearmanServer) $body
 
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn gearmand() {
-                    check($crate::support::GearmanServer::start($crate::support::Kind::Gearmand).await).await;
-                }
-
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn geard() {
-                    check($crate::support::GearmanServer::start($crate::support::Kind::Geard).await).await;
-                }
+                $crate::support::check_on! $servers
             }
         )*
     };
+}
+pub(crate) use on_servers;
+
+/// Makes a test that runs `check` on each server.
+macro_rules! check_on {
+    ($($name:ident: $kind:ident),*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                check($crate::support::GearmanServer::start($crate::support::Kind::$kind).await).await;
+            }
+        )*
+    };
+}
+pub(crate) use check_on;
+
+/// Makes a test for each real Gearman server: `on_both_servers! { async fn name(server) { … } }`.
+macro_rules! on_both_servers {
+    ($($tests:tt)*) => { $crate::support::on_servers! { { gearmand: Gearmand, geard: Geard } $($tests)* } };
 }
 pub(crate) use on_both_servers;
 
 /// Makes a test for each Gearman server that there is, the embedded one too.
 macro_rules! on_every_server {
-    ($($(#[$attribute:meta])* async fn $name:ident($server:ident) $body:block)*) => {
-        $(
-            $(#[$attribute])*
-            mod $name {
-                use super::*;
-
-                async fn check($server: $crate::support::GearmanServer) $body
-
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn gearmand() {
-                    check($crate::support::GearmanServer::start($crate::support::Kind::Gearmand).await).await;
-                }
-
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn geard() {
-                    check($crate::support::GearmanServer::start($crate::support::Kind::Geard).await).await;
-                }
-
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn layshaft() {
-                    check($crate::support::GearmanServer::start($crate::support::Kind::Layshaft).await).await;
-                }
-            }
-        )*
+    ($($tests:tt)*) => {
+        $crate::support::on_servers! { { gearmand: Gearmand, geard: Geard, layshaft: Layshaft } $($tests)* }
     };
 }
 pub(crate) use on_every_server;

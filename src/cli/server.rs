@@ -274,6 +274,10 @@ impl<'a> PidFile<'a> {
 
 impl Drop for PidFile<'_> {
     fn drop(&mut self) {
-        let _gone_already = std::fs::remove_file(self.0);
+        // Another server may have written its own since.
+        let is_ours = std::fs::read_to_string(self.0).is_ok_and(|text| text.trim() == std::process::id().to_string());
+        if is_ours {
+            let _gone_already = std::fs::remove_file(self.0);
+        }
     }
 }

@@ -178,6 +178,23 @@ async fn a_server_in_the_background_is_up_when_the_command_ends_and_leaves_no_pi
 }
 
 #[tokio::test]
+async fn a_pid_file_that_another_server_has_taken_over_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let mut server = layshaft(&["-p", &free_port(), "-P", pid_file.to_str().unwrap()]).spawn().unwrap();
+    eventually("the server has started", || async { pid_file.exists() }).await;
+    let ours = server.id().unwrap().to_string();
+    eventually("the process id is written", || async {
+        std::fs::read_to_string(&pid_file).is_ok_and(|text| text.trim() == ours)
+    })
+    .await;
+    std::fs::write(&pid_file, "1\n").unwrap();
+    assert!(Command::new("kill").arg(&ours).status().await.unwrap().success());
+    assert!(within("the server ends", server.wait()).await.unwrap().success());
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), "1\n");
+}
+
+#[tokio::test]
 async fn sighup_opens_the_log_again_and_ends_no_server() {
     let folder = tempfile::tempdir().unwrap();
     let (log, rotated) = (folder.path().join("log"), folder.path().join("log.1"));

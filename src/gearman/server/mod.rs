@@ -276,8 +276,10 @@ async fn serve(core: Arc<Core>, tls: Option<Acceptor>, stream: TcpStream, peer: 
     };
     match opened {
         Ok(Some(stream)) => {
-            if let Err(error) = connection::serve(&core, id, stream).await {
-                debug!(%peer, %error, "closed a gearman connection");
+            debug!(%peer, "gearman connection opened");
+            match connection::serve(&core, id, stream).await {
+                Ok(()) => debug!(%peer, "gearman connection closed"),
+                Err(error) => debug!(%peer, %error, "gearman connection broken off"),
             }
         }
         Ok(None) => {}

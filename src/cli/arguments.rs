@@ -1,6 +1,5 @@
 //! What can be written on the command line.
 
-use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,8 +8,8 @@ use super::exit::Exit;
 use super::{
     cancel, check_config, completions, demo, describe, mode, policy, queue, run, server, simulate, status, stop, submit,
 };
-use crate::gearman::Endpoint;
 use crate::gearman::tls::{self, Tls};
+use crate::gearman::{Address, Endpoint};
 use crate::web;
 
 /// Lets any idle executor of any Jenkins controller serve one shared Gearman job queue.
@@ -84,10 +83,9 @@ pub(super) struct JobServer {
         env = "LAYSHAFT_GEARMAN_SERVER",
         value_name = "HOST:PORT",
         value_delimiter = ',',
-        value_parser = address,
         default_value = "127.0.0.1:4730"
     )]
-    servers: Vec<String>,
+    servers: Vec<Address>,
     /// Speak TLS, and trust certificates of the authority in this PEM file.
     #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_CA", value_name = "FILE", help_heading = TLS)]
     tls_ca: Option<PathBuf>,
@@ -128,38 +126,13 @@ impl JobServer {
             },
         };
         let tls = self.tls_ca.as_ref().map(|ca| Tls::load(&settings(ca))).transpose()?;
-        let endpoint = |address: &String| Endpoint { address: address.clone(), tls: tls.clone() };
+        let endpoint = |address: &Address| Endpoint { address: address.clone(), tls: tls.clone() };
         Ok(self.servers.iter().map(endpoint).collect())
     }
 
     /// Says whether there is another server to turn to.
     pub(super) fn has_several(&self) -> bool {
         self.servers.len() > 1
-    }
-}
-
-/// Takes `host`, `host:port`, `v6` and `[v6]:port`.
-pub(super) fn address(text: &str) -> Result<String, String> {
-    let wrong = || Err("write HOST, HOST:PORT or [V6]:PORT".to_owned());
-    let text = text.trim();
-    let is_v6 = |host: &str| host.parse::<Ipv6Addr>().is_ok();
-    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
-        Some(Some((v6, ""))) if is_v6(v6) => (v6, None),
-        Some(Some((v6, rest))) if is_v6(v6) => (v6, Some(rest.strip_prefix(':').unwrap_or(rest))),
-        Some(_) => return wrong(),
-        None if is_v6(text) => (text, None),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.is_empty() || !(is_v6(host) || host.chars().all(is_name)) {
-        return wrong();
-    }
-    match port.map(str::parse::<u16>) {
-        None | Some(Ok(1..)) => Ok(text.to_owned()),
-        Some(_) => Err("the port is a number from 1 to 65535".to_owned()),
     }
 }
 

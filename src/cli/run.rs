@@ -14,7 +14,7 @@ use super::interrupts::Interrupts;
 use super::{Exit, log};
 use crate::config::{Config, Controller, Gearman, Kind};
 use crate::gearman::admin::ServerKind;
-use crate::gearman::{Endpoint, worker};
+use crate::gearman::{Address, Endpoint, worker};
 use crate::journal::Journal;
 use crate::policy::Policies;
 use crate::runtime::status::BuildStatus;
@@ -202,7 +202,10 @@ fn journal(file: &Path) -> anyhow::Result<Journal> {
 fn servers(gearman: &Gearman) -> Vec<ServerParts> {
     let parts = |server: &String| {
         // Each connection gets its own client id.
-        let mut worker = worker::Config::new(Endpoint { address: server.clone(), tls: gearman.loaded_tls.clone() }, "");
+        let mut worker = worker::Config::new(
+            Endpoint { address: Address::from(server.as_str()), tls: gearman.loaded_tls.clone() },
+            "",
+        );
         worker.connect_timeout = gearman.connect_timeout;
         worker.backoff_cap = gearman.longest_pause;
         ServerParts { worker, kind: server_kind(gearman.kind) }

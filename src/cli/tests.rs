@@ -127,38 +127,6 @@ fn words_that_cannot_be_what_they_stand_for_are_usage_errors() {
 }
 
 #[test]
-fn addresses_of_servers_are_checked_before_anything_is_sent() {
-    for good in ["gear", "gear.example.org:4730", "127.0.0.1", "::1", "[::1]", "[fe80::1]:4730", " gear:1 ", "gear_1"] {
-        assert_eq!(arguments::address(good).as_deref(), Ok(good.trim()));
-    }
-    for bad in [
-        "",
-        " ",
-        ":",
-        ":1",
-        "gear:",
-        "gear:0",
-        "gear:65536",
-        "gear:x",
-        "gear:1:2",
-        "[::1",
-        "[::1]x",
-        "[gear]:1",
-        "[::1]:",
-        "http://gear",
-        "gear:1/x",
-        "two words",
-        "user@gear",
-        "gear\n",
-    ]
-    .iter()
-    .filter(|bad| bad.trim() == **bad)
-    {
-        assert!(arguments::address(bad).is_err(), "{bad:?}");
-    }
-}
-
-#[test]
 fn every_command_for_a_gearman_server_has_an_example() {
     for name in ["submit", "queue", "cancel", "stop", "describe"] {
         let mut command = Arguments::command();

@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use super::document::Document;
 use super::{Config, Control, ControlTcp, Controller, Environment, Gearman, Journal, Log, Problem, secret};
 use crate::domain::{ControllerName, FunctionName, human_duration};
+use crate::gearman::Address;
 use crate::gearman::tls::{self, Tls};
 use crate::{jenkins, policy, runtime};
 
@@ -139,15 +140,12 @@ impl Checker<'_> {
         for (index, written) in gearman.servers.iter().enumerate() {
             let item = format!("{key}[{index}]");
             let key = if self.document.has(&item) { &item } else { key };
-            match with_port(written) {
-                Some(server) if servers.contains(&server) => {
+            match written.parse::<Address>().map(|server| server.to_string()) {
+                Ok(server) if servers.contains(&server) => {
                     self.complain(key, format!("{server} is there twice; an executor has one worker at each server"));
                 }
-                Some(server) => servers.push(server),
-                None => {
-                    let text = format!("{written:?} is not the address of a server; write \"HOST:PORT\"");
-                    self.complain(key, text);
-                }
+                Ok(server) => servers.push(server),
+                Err(error) => self.complain(key, format!("{written:?} is not the address of a server: {error}")),
             }
         }
         gearman.servers = servers;
@@ -375,27 +373,6 @@ impl Source<'_> {
     }
 }
 
-/// Returns an address with its port, or none if it cannot be one.
-fn with_port(server: &str) -> Option<String> {
-    let is_bad = |c: char| c.is_whitespace() || c.is_control() || c == '/' || c == '@';
-    if server.is_empty() || server.contains(is_bad) {
-        return None;
-    }
-    // A bare IPv6 address has colons and no port.
-    if server.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Some(format!("[{server}]:4730"));
-    }
-    let after_brackets = server.rfind(']').map_or(0, |end| end + 1);
-    match server[after_brackets..].rsplit_once(':') {
-        None => Some(format!("{server}:4730")),
-        Some((host, port)) => {
-            let has_host = after_brackets > 0 && host.is_empty() || after_brackets == 0 && !host.is_empty();
-            let port_is_good = port.parse::<u16>().is_ok_and(|port| port > 0);
-            (has_host && !host.contains(':') && port_is_good).then(|| server.to_owned())
-        }
-    }
-}
-
 /// Returns whether an address stays on this machine.
 fn is_near(url: &jenkins::BaseUrl) -> bool {
     let after_scheme = url.as_str().trim_start_matches("http://");
@@ -413,26 +390,6 @@ fn uid_of(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_without_a_port_gets_gearmans() {
-        for (written, read) in [
-            ("127.0.0.1:4730", Some("127.0.0.1:4730")),
-            ("gearman.example.org", Some("gearman.example.org:4730")),
-            ("::1", Some("[::1]:4730")),
-            ("[::1]", Some("[::1]:4730")),
-            ("[::1]:4731", Some("[::1]:4731")),
-            ("gearman://host", None),
-            ("host:port", None),
-            ("host:0", None),
-            (":4730", None),
-            ("a b", None),
-            ("", None),
-            ("a:b:1", None),
-        ] {
-            assert_eq!(with_port(written).as_deref(), read, "{written:?}");
-        }
-    }
 
     #[test]
     fn users_are_found_by_name() {

@@ -380,7 +380,7 @@ fn servers_are_one_or_several_from_the_file_or_the_environment() {
             "servers = ['a', 'b:x', 'a:4730']\n",
             expect![[r#"
             the configuration is not valid:
-              layshaft.toml:5: gearman.servers[1]: "b:x" is not the address of a server; write "HOST:PORT"
+              layshaft.toml:5: gearman.servers[1]: "b:x" is not the address of a server: the port is a number from 1 to 65535
               layshaft.toml:5: gearman.servers[2]: a:4730 is there twice; an executor has one worker at each server"#]],
         ),
         (

@@ -9,7 +9,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Address, Endpoint};
 use super::stream::Stream;
 use super::tls;
 
@@ -33,13 +33,14 @@ pub enum DialError {
 
 /// Connects to a server, giving each of its addresses so much time, the agreement on TLS included.
 pub(super) async fn dial(endpoint: &Endpoint, limit: Duration, keep_alive: KeepAlive) -> Result<Stream, DialError> {
-    let server = &endpoint.address;
-    let lookup = async { Ok(lookup_host(endpoint.with_port()).await?.collect::<Vec<_>>()) };
+    let Address { host, port } = &endpoint.address;
+    let server = || endpoint.address.to_string();
+    let lookup = async { Ok(lookup_host((host.as_str(), *port)).await?.collect::<Vec<_>>()) };
     let addresses = before(Instant::now() + limit, limit, lookup)
         .await
-        .map_err(|cause| DialError::Lookup { server: server.clone(), cause })?;
+        .map_err(|cause| DialError::Lookup { server: server(), cause })?;
     let nowhere = io::Error::new(io::ErrorKind::NotFound, "name has no address");
-    let mut last_error = DialError::Connect { server: server.clone(), cause: nowhere };
+    let mut last_error = DialError::Connect { server: server(), cause: nowhere };
     for address in addresses {
         match dial_address(endpoint, address, limit, keep_alive).await {
             Ok(stream) => return Ok(stream),
@@ -55,7 +56,7 @@ async fn dial_address(
     limit: Duration,
     keep_alive: KeepAlive,
 ) -> Result<Stream, DialError> {
-    let server = || endpoint.address.clone();
+    let server = || endpoint.address.to_string();
     let deadline = Instant::now() + limit;
     let connecting = async {
         let stream = TcpStream::connect(address).await?;
@@ -66,7 +67,7 @@ async fn dial_address(
     let connected = before(deadline, limit, connecting).await;
     let stream = connected.map_err(|cause| DialError::Connect { server: server(), cause })?;
     let Some(tls) = &endpoint.tls else { return Ok(Stream::plain(stream)) };
-    let agreed = match timeout_at(deadline, tls.connect(stream, &endpoint.host())).await {
+    let agreed = match timeout_at(deadline, tls.connect(stream, &endpoint.address.host)).await {
         Ok(agreed) => agreed,
         Err(_) => Err(tls::HandshakeError::silent(limit)),
     };

@@ -65,6 +65,6 @@ pub mod tls;
 mod turn;
 pub mod worker;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Address, AddressError, Endpoint};
 pub use packet::{Kind, Magic, Packet};
 pub use priority::Priority;

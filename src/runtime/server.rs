@@ -27,6 +27,7 @@ pub struct ServerParts {
 #[derive(Debug)]
 pub(super) struct Server {
     worker: worker::Config,
+    address: String,
     kind: OnceLock<ServerKind>,
     /// What is offered and it does not list.
     pub(super) refused: watch::Sender<Refused>,
@@ -35,7 +36,8 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(parts: ServerParts) -> Self {
         let kind = parts.kind.map_or_else(OnceLock::new, OnceLock::from);
-        Self { worker: parts.worker, kind, refused: watch::Sender::default() }
+        let address = parts.worker.server.address.to_string();
+        Self { worker: parts.worker, address, kind, refused: watch::Sender::default() }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -44,7 +46,7 @@ impl Server {
 
     /// Returns the address as it is configured, which is part of an attempt's key.
     pub(super) fn address(&self) -> &str {
-        &self.worker.server.address
+        &self.address
     }
 
     /// Returns what it is, if that is known.

@@ -169,7 +169,7 @@ impl Client {
         let server = server.into();
         let stream = dial(&server, config.connect_timeout, KeepAlive::default()).await?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let address = server.address.clone();
+        let address = server.address.to_string();
         let client = Self { commands, config: config.clone(), server };
         client.introduce();
         tokio::spawn(exchange::run(stream, inbox, config, address));

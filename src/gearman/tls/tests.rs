@@ -106,7 +106,7 @@ impl Site {
 }
 
 fn endpoint(address: &str, settings: &Settings) -> Endpoint {
-    Endpoint { address: address.to_owned(), tls: Some(Tls::load(settings).unwrap()) }
+    Endpoint { address: address.into(), tls: Some(Tls::load(settings).unwrap()) }
 }
 
 #[tokio::test]

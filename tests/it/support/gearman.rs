@@ -67,7 +67,7 @@ impl GearmanServer {
     /// Returns how a client with a certificate reaches it.
     pub(crate) fn endpoint(&self) -> Endpoint {
         let tls = self.tls.as_ref().map(|pki| Tls::load(&pki.settings()).unwrap());
-        Endpoint { address: self.address.clone(), tls }
+        Endpoint { address: self.address.as_str().into(), tls }
     }
 
     async fn wait_until_up(&mut self) {

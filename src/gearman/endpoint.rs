@@ -54,10 +54,11 @@ impl FromStr for Address {
             (Some(host).filter(|host| !host.is_empty() && is_name(host)), port)
         };
         let host = host.ok_or(AddressError::Malformed)?.to_owned();
-        match port.map(str::parse) {
-            None => Ok(Self { host, port: DEFAULT_PORT }),
-            Some(Ok(port @ 1..)) => Ok(Self { host, port }),
-            Some(_) => Err(AddressError::Port),
+        let Some(port) = port else { return Ok(Self { host, port: DEFAULT_PORT }) };
+        match port.parse() {
+            Ok(port @ 1..) => Ok(Self { host, port }),
+            _ if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => Err(AddressError::Port),
+            _ => Err(AddressError::Malformed),
         }
     }
 }
@@ -144,11 +145,16 @@ mod tests {
             "two words",
             "user@gear",
             "gear\nx",
+            "gear:",
+            "gear:x",
+            "gear:1:2",
+            "gear:1/x",
+            "[::1]:",
         ];
         for written in malformed {
             assert_eq!(written.parse::<Address>(), Err(AddressError::Malformed), "{written:?}");
         }
-        for written in ["gear:", "gear:0", "gear:65536", "gear:x", "gear:1:2", "gear:1/x", "[::1]:", "[::1]:0"] {
+        for written in ["gear:0", "gear:65536", "[::1]:0"] {
             assert_eq!(written.parse::<Address>(), Err(AddressError::Port), "{written:?}");
         }
     }

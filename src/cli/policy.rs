@@ -33,6 +33,9 @@ pub(super) enum Action {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Ask {
+    /// Let everything pass a gate, this once: `table` or `orphans`.
+    #[arg(long, value_name = "GATE")]
+    accept: Vec<policy::Gate>,
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
@@ -65,15 +68,19 @@ impl Policy {
         match &self.action {
             Action::Check(check) => check.run(),
             Action::List(ask) => ask.list().await,
-            Action::Reload(ask) => ask.report(&ask.socket.client()?.reload_policies().await?),
+            Action::Reload(ask) => ask.report(&ask.socket.client()?.reload_policies(&ask.accept()).await?),
             Action::Rollback(Name { name, ask }) => ask.report(&ask.socket.client()?.roll_back(name).await?),
             Action::Accept(Name { name, ask }) => ask.report(&ask.socket.client()?.accept(name).await?),
-            Action::Retire(Name { name, ask }) => ask.report(&ask.socket.client()?.retire(name).await?),
+            Action::Retire(Name { name, ask }) => ask.report(&ask.socket.client()?.retire(name, &ask.accept()).await?),
         }
     }
 }
 
 impl Ask {
+    fn accept(&self) -> std::collections::BTreeSet<policy::Gate> {
+        self.accept.iter().copied().collect()
+    }
+
     async fn list(&self) -> anyhow::Result<Exit> {
         let policies = self.socket.client()?.policies().await?;
         if self.json {
@@ -139,6 +146,7 @@ pub(super) fn table(policies: &[SlotStatus]) -> Table {
             SlotState::Missing if policy.digest.is_some() => "file missing, last good version",
             SlotState::Missing => "missing",
             SlotState::Quarantined => "quarantined",
+            SlotState::Disabled => "disabled",
         };
         let is_monitor = policy.mode == policy::Mode::Monitor;
         let hooks: Vec<&str> = policy.hooks.iter().map(|hook| hook.as_str()).collect();

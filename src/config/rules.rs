@@ -175,6 +175,10 @@ impl Checker<'_> {
         }
         self.within("policies.quiet", policies.quiet, MILLISECOND, MINUTE);
         self.within("policies.rescan", policies.rescan, SECOND, DAY);
+        self.within("policies.gates.watch_for", policies.gates.watch_for, Duration::ZERO, DAY);
+        if policies.gates.withdrawn_percent > 100 {
+            self.complain("policies.gates.withdrawn_percent", "is a share of all that is offered; write 0 to 100");
+        }
         self.within("policies.limits.deadline", policies.limits.deadline, 10 * MILLISECOND, MINUTE);
         self.within("policies.limits.compile_timeout", policies.limits.compile_timeout, SECOND, 60 * MINUTE);
         let limits = [

@@ -217,7 +217,7 @@ fn bounds_are_checked_all_at_once() {
         ),
         expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: gearman.server: "gearman://host" is not the address of a server; write "HOST:PORT"
+              layshaft.toml:2: gearman.server: "gearman://host" is not the address of a server: write HOST, HOST:PORT or [V6]:PORT
               layshaft.toml:3: gearman.connect_timeout: 1h is out of bounds; write something from "100ms" to "5m"
               layshaft.toml:5: builds.start_within: 0s is out of bounds; write something from "1s" to "30days"
               layshaft.toml:6: builds.markers[0]: is empty; write the name of a build parameter
@@ -380,7 +380,7 @@ fn servers_are_one_or_several_from_the_file_or_the_environment() {
             "servers = ['a', 'b:x', 'a:4730']\n",
             expect![[r#"
             the configuration is not valid:
-              layshaft.toml:5: gearman.servers[1]: "b:x" is not the address of a server: the port is a number from 1 to 65535
+              layshaft.toml:5: gearman.servers[1]: "b:x" is not the address of a server: write HOST, HOST:PORT or [V6]:PORT
               layshaft.toml:5: gearman.servers[2]: a:4730 is there twice; an executor has one worker at each server"#]],
         ),
         (
@@ -414,7 +414,7 @@ fn what_is_wrong_with_the_environment_is_said_of_the_variable() {
         &[("LAYSHAFT_GEARMAN_SERVER", "a b")],
         expect![[r#"
         the configuration is not valid:
-          LAYSHAFT_GEARMAN_SERVER: gearman.server: "a b" is not the address of a server; write "HOST:PORT""#]],
+          LAYSHAFT_GEARMAN_SERVER: gearman.server: "a b" is not the address of a server: write HOST, HOST:PORT or [V6]:PORT"#]],
     );
     check_with(
         CI1,
@@ -591,6 +591,7 @@ fn the_example_has_every_key() {
         ("gearman.tls", "[gearman.tls]\n"),
         ("policies", "[policies]\n"),
         ("policies.limits", "[policies.limits]\n"),
+        ("policies.gates", "[policies.gates]\n"),
         ("policies.slots.label-hierarchy", "[policies.slots.x]\n"),
         ("journal", "[journal]\n"),
         ("control", "[control]\n"),
@@ -602,7 +603,7 @@ fn the_example_has_every_key() {
         let error = parse(&format!("{prefix}zzzzzzzzzzzzzzzzzz = 1\n"), &[]).unwrap_err().to_string();
         let known = error.split("known here: ").nth(1).unwrap_or_else(|| panic!("no keys in: {error}"));
         for key in known.lines().next().unwrap().split(", ") {
-            let is_a_section = ["limits", "slots", "poll", "tls"].contains(&key);
+            let is_a_section = ["limits", "gates", "slots", "poll", "tls"].contains(&key);
             assert!(is_a_section || has(section, key), "[{section}] of the example has no {key}");
         }
     }

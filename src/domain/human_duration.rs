@@ -9,7 +9,12 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 }
 
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map_err(|error| de::Error::custom(format!("{text:?} is not a duration such as \"3s\" or \"5m\": {error}")))
+    parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+/// # Errors
+/// What is wrong, for people.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{text:?} is not a duration such as \"3s\" or \"5m\": {error}"))
 }

@@ -1,6 +1,9 @@
 //! What is in force and what was before: the reloader's memory between two looks at the folder.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use super::digest::Digest;
 use super::gate::Version;
@@ -18,6 +21,10 @@ pub(super) struct Book {
     pub(super) refused: BTreeMap<String, (Digest, Refusal)>,
     pub(super) quarantined: BTreeSet<Digest>,
     pub(super) retired: BTreeSet<String>,
+    /// Out of force for a while, by a person's wish.
+    pub(super) disabled: BTreeMap<String, SystemTime>,
+    /// Nothing comes in from the folder.
+    pub(super) frozen: bool,
     /// The policies that block something, with what says where.
     pub(super) blocking: BTreeMap<String, Option<String>>,
     /// Complaints of the last look, so that each is logged once.
@@ -25,19 +32,31 @@ pub(super) struct Book {
     pub(super) written: Page,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) version: Version,
     /// The generation that brought it; 0 until that has its number.
     pub(super) since: u64,
+    /// When that was; none for what was in force before this daemon started.
+    pub(super) came: Option<Instant>,
     pub(super) previous: Option<Previous>,
 }
 
 /// The version before, for a rollback.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Previous {
     Loaded(Box<Version>),
     Kept(Kept),
+}
+
+/// What is in force, by policy: all that is live and not disabled.
+pub(super) type InForce = BTreeMap<String, Live>;
+
+/// What was in force until the book was changed.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) shape: Shape,
+    pub(super) in_force: InForce,
 }
 
 /// By policy: its place in the order, its version, its module.
@@ -50,25 +69,40 @@ impl Book {
             kept: page.policies.clone(),
             quarantined: page.quarantined.clone(),
             retired: page.retired.clone(),
+            disabled: page.disabled.clone(),
+            frozen: page.frozen,
             written: page,
             ..Self::default()
         }
     }
 
-    /// Returns what is in force; before the first look that is what the ledger says.
-    pub(super) fn shape(&self) -> Shape {
-        let kept = self.kept.iter().filter(|_| !self.published).map(|(name, entry)| {
+    /// Returns what is in force; before the first look the ledger says what was.
+    pub(super) fn before(&self) -> Before {
+        let kept = self.kept.iter().filter(|(name, _)| !self.published && !self.disabled.contains_key(*name));
+        let kept = kept.map(|(name, entry)| {
             (name.clone(), (entry.stem.clone(), entry.live.fingerprint(), entry.live.module.clone()))
         });
-        kept.chain(self.live_shape()).collect()
+        let in_force = self.in_force();
+        Before { shape: kept.chain(shape_of(&in_force)).collect(), in_force }
     }
 
-    pub(super) fn live_shape(&self) -> Shape {
-        let shape = |live: &Live| {
-            let Version { stem, fingerprint, module, .. } = &live.version;
-            (stem.clone(), fingerprint.clone(), module.digest.clone())
-        };
-        self.live.iter().map(|(name, live)| (name.clone(), shape(live))).collect()
+    pub(super) fn in_force(&self) -> InForce {
+        let enabled = self.live.iter().filter(|(name, _)| !self.disabled.contains_key(*name));
+        enabled.map(|(name, live)| (name.clone(), live.clone())).collect()
+    }
+
+    /// Takes back what was changed about a policy.
+    pub(super) fn put_back(&mut self, name: &str, before: &Before) {
+        match before.in_force.get(name) {
+            Some(live) => {
+                self.live.insert(name.to_owned(), live.clone());
+                self.disabled.remove(name);
+                self.retired.remove(name);
+            }
+            None => {
+                self.live.remove(name);
+            }
+        }
     }
 
     pub(super) fn page(&self) -> Page {
@@ -83,7 +117,15 @@ impl Book {
             policies: self.kept.clone().into_iter().chain(live).collect(),
             quarantined: self.quarantined.clone(),
             retired: self.retired.clone(),
+            disabled: self.disabled.clone(),
+            frozen: self.frozen,
         }
+    }
+}
+
+impl Live {
+    pub(super) fn is_younger_than(&self, age: Duration) -> bool {
+        self.came.is_some_and(|came| came.elapsed() < age)
     }
 }
 
@@ -100,6 +142,14 @@ impl Version {
     pub(super) fn kept(&self) -> Kept {
         Kept { module: self.module.digest.clone(), sidecar: self.sidecar.clone() }
     }
+}
+
+pub(super) fn shape_of(in_force: &InForce) -> Shape {
+    let shape = |live: &Live| {
+        let Version { stem, fingerprint, module, .. } = &live.version;
+        (stem.clone(), fingerprint.clone(), module.digest.clone())
+    };
+    in_force.iter().map(|(name, live)| (name.clone(), shape(live))).collect()
 }
 
 /// Returns what has changed between two shapes.

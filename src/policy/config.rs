@@ -19,6 +19,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub gates: Gates,
     /// By the policy's name, which is its file's without number and ending.
     #[serde(default)]
     pub slots: BTreeMap<String, SlotGuard>,
@@ -40,6 +42,7 @@ impl Config {
             folder: folder.into(),
             state: None,
             limits: Limits::default(),
+            gates: Gates::default(),
             slots: BTreeMap::new(),
             secret_parameters: Vec::new(),
             quiet: default_quiet(),
@@ -89,6 +92,25 @@ impl Default for Limits {
             compile_timeout: Duration::from_secs(60), // a Python guest of 18 MB takes 11 s on one core
             max_module: 32 << 20,
         }
+    }
+}
+
+/// What a change of policies may do to a running site before a person has to say yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct Gates {
+    /// How much of all that nodes offer a change may withdraw, in percent.
+    pub withdrawn_percent: u8,
+    /// So many functions of nodes may be withdrawn whatever their share: on a small site one project is half of all.
+    pub withdrawn_anyway: usize,
+    /// For so long after it came into force a version that fails again and again is rolled back by itself.
+    #[serde(with = "human_duration")]
+    pub watch_for: Duration,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self { withdrawn_percent: 25, withdrawn_anyway: 10, watch_for: Duration::from_secs(10 * 60) }
     }
 }
 

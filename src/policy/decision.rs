@@ -135,4 +135,4 @@ impl Slot {
 
 #[cfg(test)]
 #[path = "decision_tests.rs"]
-mod tests;
+pub(super) mod tests;

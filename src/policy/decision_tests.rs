@@ -25,7 +25,7 @@ fn granted(grants: &[Grant]) -> SlotGuard {
     SlotGuard { grants: grants.iter().copied().collect(), ..SlotGuard::default() }
 }
 
-fn with_request<R>(requested: &[(&str, &str)], test: impl FnOnce(&Request<'_>) -> R) -> R {
+pub(in crate::policy) fn with_request<R>(requested: &[(&str, &str)], test: impl FnOnce(&Request<'_>) -> R) -> R {
     let (controller, mut project, node) = (controller("ci"), project("lint"), node("n1", &["linux"]));
     let declare = |name: &str| crate::domain::DeclaredParameter { name: name.into(), kind: "String".into() };
     project.parameters = Some(requested.iter().map(|(name, _)| declare(name)).collect());

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,10 @@ pub(super) struct Page {
     pub(super) quarantined: BTreeSet<Digest>,
     #[serde(default)]
     pub(super) retired: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) disabled: BTreeMap<String, SystemTime>,
+    #[serde(default)]
+    pub(super) frozen: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,9 +36,11 @@ mod pass;
 mod question;
 mod reload;
 mod status;
+mod trial;
 mod turn;
 mod verdict;
 mod watch;
+mod watchdog;
 
 #[cfg(test)]
 mod guest;
@@ -49,10 +51,11 @@ pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 pub use call::CallError;
 pub use check::{CheckReport, check};
 pub use component::{Description, Hook, LoadError, Needs, ParameterValues};
-pub use config::{Config, Grant, Limits, Mode, SlotGuard};
+pub use config::{Config, Gates, Grant, Limits, Mode, SlotGuard};
 pub use decision::{Outcome, Request};
 pub use digest::Digest;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
 pub use reload::{Error, Policies};
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
+pub use trial::{Objection, Trial};

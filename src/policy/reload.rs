@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use wasmtime::Engine;
@@ -11,7 +13,8 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
-use super::status::{Refusal, ReloadReport, SlotStatus};
+use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
+use super::trial::Trial;
 
 /// What can go wrong with policies that is not one policy's own fault.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,8 @@ pub enum Error {
     StillThere { name: String, file: String },
     #[error("policy {0} has no quarantined version in the folder")]
     NotQuarantined(String),
+    #[error("policy {0} is not disabled")]
+    NotDisabled(String),
     #[error("{0}")]
     Refused(Refusal),
 }
@@ -48,6 +53,7 @@ pub(super) struct Inner {
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
+    pub(super) trial: OnceLock<Arc<dyn Trial>>,
     view: Mutex<View>,
 }
 
@@ -81,9 +87,10 @@ impl Policies {
             ledger,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
+            trial: OnceLock::new(),
             view: Mutex::default(),
         };
-        inner.turn(&mut inner.book(), true);
+        inner.turn(&mut inner.book(), true, &BTreeSet::new());
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -96,13 +103,23 @@ impl Policies {
         self.inner.live.subscribe()
     }
 
+    /// Has every change tried before it is in force, from now on. The first trial stays.
+    pub fn try_with(&self, trial: Arc<dyn Trial>) {
+        let _there_already = self.inner.trial.set(trial);
+    }
+
     /// Looks at the folder now, also at versions that were refused before.
     pub async fn reload(&self) -> ReloadReport {
-        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), true)).await
+        self.reload_accepting(BTreeSet::new()).await
+    }
+
+    /// The same, and the waived gates let everything pass, this once.
+    pub async fn reload_accepting(&self, waived: BTreeSet<Gate>) -> ReloadReport {
+        self.off_the_runtime(move |inner| inner.turn(&mut inner.book(), true, &waived)).await
     }
 
     pub(super) async fn reload_what_changed(&self) -> ReloadReport {
-        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), false)).await
+        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), false, &BTreeSet::new())).await
     }
 
     /// Returns a policy to the version before. The present one stays out until it is accepted.
@@ -119,9 +136,32 @@ impl Policies {
 
     /// Ends a policy whose file is gone, also where the file's absence alone does not: an empty or missing folder, or
     /// a policy that the configuration requires.
-    pub async fn retire(&self, name: &str) -> Result<ReloadReport, Error> {
+    pub async fn retire(&self, name: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
         let name = name.to_owned();
-        self.off_the_runtime(move |inner| inner.retire(&name)).await
+        self.off_the_runtime(move |inner| inner.retire(&name, &waived)).await
+    }
+
+    /// Takes a policy out of force for a while; its file stays.
+    pub async fn disable(&self, name: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+        let name = name.to_owned();
+        self.off_the_runtime(move |inner| inner.disable(&name, how_long, &waived)).await
+    }
+
+    /// Puts a policy that was disabled in force again.
+    pub async fn enable(&self, name: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+        let name = name.to_owned();
+        self.off_the_runtime(move |inner| inner.enable(&name, &waived)).await
+    }
+
+    /// Lets nothing in from the folder until it is thawed, over restarts too. What a person asks for by name goes on.
+    pub async fn freeze(&self, frozen: bool) -> ReloadReport {
+        self.off_the_runtime(move |inner| {
+            let mut book = inner.book();
+            tracing::warn!(frozen, "policies frozen or thawed");
+            book.frozen = frozen;
+            inner.turn(&mut book, true, &BTreeSet::new())
+        })
+        .await
     }
 
     /// Returns how each policy stands, by name.
@@ -140,11 +180,15 @@ impl Policies {
         self.inner.shown().readiness.clone()
     }
 
-    pub(super) fn config(&self) -> &Config {
+    /// Returns what the site says about policies.
+    pub fn config(&self) -> &Config {
         &self.inner.config
     }
 
-    async fn off_the_runtime<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
+    pub(super) async fn off_the_runtime<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> T {
         let inner = self.inner.clone();
         match tokio::task::spawn_blocking(move || work(&inner)).await {
             Ok(result) => result,
@@ -157,20 +201,24 @@ impl Policies {
 
 impl Inner {
     fn rollback(&self, name: &str) -> Result<ReloadReport, Error> {
-        let mut book = self.book();
+        self.roll_back_in(&mut self.book(), name)
+    }
+
+    pub(super) fn roll_back_in(&self, book: &mut Book, name: &str) -> Result<ReloadReport, Error> {
         let live = book.live.get(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
         let version = match live.previous.as_ref().ok_or_else(|| Error::NothingBefore(name.to_owned()))? {
             Previous::Loaded(version) => (**version).clone(),
-            Previous::Kept(kept) => self.restore(&book, name, &live.version.stem, kept).map_err(Error::Refused)?,
+            Previous::Kept(kept) => self.restore(book, name, &live.version.stem, kept).map_err(Error::Refused)?,
         };
         let bad = live.version.fingerprint.clone();
         tracing::warn!(slot = %name, digest = version.module.digest.short(), "policy rolled back");
         book.quarantined.insert(bad);
         // What is good again may have been rolled back itself once.
         book.quarantined.remove(&version.fingerprint);
-        let before = book.shape();
-        book.live.insert(name.to_owned(), Live { version, since: 0, previous: None });
-        Ok(self.turn_since(&mut book, before))
+        let before = book.before();
+        book.live.insert(name.to_owned(), Live { version, since: 0, came: None, previous: None });
+        // Whoever rolls back is in a hurry: no gate is in the way.
+        Ok(self.turn_since(book, &before, &[Gate::Table, Gate::Orphans].into()))
     }
 
     fn accept(&self, name: &str) -> Result<ReloadReport, Error> {
@@ -182,10 +230,10 @@ impl Inner {
         if !book.quarantined.remove(&contents.fingerprint()) {
             return Err(not_quarantined());
         }
-        Ok(self.turn(&mut book, true))
+        Ok(self.turn(&mut book, true, &BTreeSet::new()))
     }
 
-    fn retire(&self, name: &str) -> Result<ReloadReport, Error> {
+    fn retire(&self, name: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, Error> {
         let mut book = self.book();
         let files = folder::read(&self.config.folder, self.config.limits.max_module).unwrap_or_default();
         if let Some(file) = files.iter().find(|file| file.name == name) {
@@ -197,11 +245,32 @@ impl Inner {
             return Err(Error::Unknown(name.to_owned()));
         }
         tracing::warn!(slot = %name, "policy retired");
-        let before = book.shape();
+        let before = book.before();
         book.live.remove(name);
         book.kept.remove(name);
+        book.disabled.remove(name);
         book.retired.insert(name.to_owned());
-        Ok(self.turn_since(&mut book, before))
+        Ok(self.turn_since(&mut book, &before, waived))
+    }
+
+    fn disable(&self, name: &str, how_long: Duration, waived: &BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+        let mut book = self.book();
+        if !book.live.contains_key(name) {
+            return Err(Error::Unknown(name.to_owned()));
+        }
+        tracing::warn!(slot = %name, ?how_long, "policy disabled");
+        let before = book.before();
+        book.disabled.insert(name.to_owned(), SystemTime::now() + how_long);
+        Ok(self.turn_since(&mut book, &before, waived))
+    }
+
+    fn enable(&self, name: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+        let mut book = self.book();
+        let before = book.before();
+        if book.disabled.remove(name).is_none() {
+            return Err(Error::NotDisabled(name.to_owned()));
+        }
+        Ok(self.turn_since(&mut book, &before, waived))
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
@@ -225,4 +294,4 @@ impl fmt::Debug for Policies {
 
 #[cfg(test)]
 #[path = "reload_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -13,13 +13,13 @@ use crate::policy::status::{ChangeKind, Gate, SlotState};
 use crate::policy::{Digest, Mode};
 
 /// A site: its folder, its state, and its configuration.
-struct Site {
+pub(in crate::policy) struct Site {
     root: TempDir,
-    config: Config,
+    pub(in crate::policy) config: Config,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(in crate::policy) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut config = Config::new(root.path().join("policies"));
         fs::create_dir(&config.folder).unwrap();
@@ -34,24 +34,24 @@ impl Site {
         self.config.folder.join(file)
     }
 
-    fn put(&self, file: &str, contents: impl AsRef<[u8]>) {
+    pub(in crate::policy) fn put(&self, file: &str, contents: impl AsRef<[u8]>) {
         fs::write(self.path(file), contents).unwrap();
     }
 
-    fn delete(&self, file: &str) {
+    pub(in crate::policy) fn delete(&self, file: &str) {
         fs::remove_file(self.path(file)).unwrap();
     }
 
-    fn open(&self) -> Policies {
+    pub(in crate::policy) fn open(&self) -> Policies {
         Policies::open(self.config.clone()).unwrap()
     }
 }
 
-fn good() -> Vec<u8> {
+pub(in crate::policy) fn good() -> Vec<u8> {
     Guest::new("good").matching(&abstains()).build()
 }
 
-fn better() -> Vec<u8> {
+pub(in crate::policy) fn better() -> Vec<u8> {
     Guest::new("better").matching(&vetoes()).build()
 }
 
@@ -60,7 +60,7 @@ const FORGETFUL: &str = "(i32.store (i32.const 0x4100) (i32.load (i32.const 0x40
                          (i32.store (i32.const 0x4000) (i32.const 1)) (i32.const 0x4100)";
 
 #[track_caller]
-fn check(policies: &Policies, expected: &[(&str, SlotState, Option<&[u8]>)]) {
+pub(in crate::policy) fn check(policies: &Policies, expected: &[(&str, SlotState, Option<&[u8]>)]) {
     let list = policies.list();
     let seen: Vec<_> = list.iter().map(|status| (status.name.as_str(), status.state, status.digest.clone())).collect();
     let expected: Vec<_> =
@@ -168,7 +168,7 @@ async fn one_deleted_file_ends_its_policy_but_an_emptied_folder_ends_none() {
     check(&policies, &[("b", SlotState::Missing, Some(&better()))]);
     assert!(!is_blocked(&policies, "lint"));
 
-    let report = policies.retire("b").await.unwrap();
+    let report = policies.retire("b", BTreeSet::new()).await.unwrap();
     assert_eq!(report.changed[0].kind, ChangeKind::Removed);
     assert!(policies.live().slots.is_empty());
     assert!(is_blocked(&policies, "lint"), "what should be in force is unknown while the folder is missing");
@@ -185,13 +185,13 @@ async fn a_policy_that_the_configuration_requires_is_not_ended_by_deleting_its_f
     site.put("10-a.wasm", good());
     site.put("20-b.wasm", better());
     let policies = site.open();
-    assert!(matches!(policies.retire("a").await, Err(Error::StillThere { .. })));
+    assert!(matches!(policies.retire("a", BTreeSet::new()).await, Err(Error::StillThere { .. })));
     site.delete("10-a.wasm");
     let report = policies.reload().await;
     assert_eq!((report.generation, report.refused[0].gate), (1, Gate::Required));
     check(&policies, &[("a", SlotState::Missing, Some(&good())), ("b", SlotState::Live, Some(&better()))]);
 
-    policies.retire("a").await.unwrap();
+    policies.retire("a", BTreeSet::new()).await.unwrap();
     check(&policies, &[("b", SlotState::Live, Some(&better()))]);
     assert!(!is_blocked(&policies, "lint"));
     drop(policies);

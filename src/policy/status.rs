@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,9 @@ pub struct SlotStatus {
     /// What goes wrong when it is asked, what that means and what to do.
     #[serde(default)]
     pub failing: Option<String>,
+    /// Out of force until then, by a person's wish.
+    #[serde(default)]
+    pub disabled_until: Option<SystemTime>,
     /// What it asks for and was not granted.
     pub advice: Vec<String>,
 }
@@ -48,6 +53,8 @@ pub enum SlotState {
     Missing,
     /// The file was rolled back and waits for a person to accept it.
     Quarantined,
+    /// Out of force for a while, by a person's wish.
+    Disabled,
 }
 
 /// What a look at the folder led to.
@@ -104,6 +111,12 @@ pub enum Gate {
     Laws,
     /// May it go.
     Required,
+    /// Nothing comes in while policies are frozen.
+    Frozen,
+    /// How much of what is offered would be withdrawn.
+    Table,
+    /// Would jobs that wait lose the last worker that can take them.
+    Orphans,
 }
 
 impl fmt::Display for Gate {
@@ -116,7 +129,23 @@ impl fmt::Display for Gate {
             Self::Settings => "settings",
             Self::Laws => "laws",
             Self::Required => "required",
+            Self::Frozen => "frozen",
+            Self::Table => "table",
+            Self::Orphans => "orphans",
         })
+    }
+}
+
+/// Reads the gates that a person can waive; the others say what is wrong with the file itself.
+impl FromStr for Gate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "table" => Ok(Self::Table),
+            "orphans" => Ok(Self::Orphans),
+            _ => Err("only the gates `table` and `orphans` can be waived".to_owned()),
+        }
     }
 }
 

@@ -6,18 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::binding::Bind;
-use super::book::{Book, Live, Previous, Shape, changes};
+use super::book::{Before, Book, Live, Previous, changes, shape_of};
 use super::config::Mode;
-use super::folder::{self, Contents, PolicyFile, order};
+use super::digest::Digest;
+use super::folder::{self, Contents, PolicyFile};
 use super::gate::{self, Version};
 use super::generation::Generation;
 use super::ledger::{Entry, Kept};
 use super::reload::{Inner, View};
 use super::status::{Gate, Refusal, ReloadReport, SlotState, SlotStatus};
+use super::trial::slots_of;
 
 /// What one look has found.
 #[derive(Default)]
@@ -33,22 +37,43 @@ struct Look {
 struct Row {
     file: Option<String>,
     sidecar: Option<String>,
+    fingerprint: Option<Digest>,
     refusal: Option<Refusal>,
+}
+
+const FROZEN: &str = "policies are frozen, and what was in force stays: `layshaft policy thaw` lets it in";
+
+impl Look {
+    /// Notes that a change which had passed the gates of files was refused after all.
+    fn refuse(&mut self, book: &mut Book, refusal: Refusal) {
+        let row = self.rows.entry(refusal.slot.clone()).or_default();
+        let in_force = book.live.get(&refusal.slot).map(|live| &live.version.fingerprint);
+        // Else it is a person's wish that was refused, and the file is as good as before.
+        if row.fingerprint.is_none() || row.fingerprint.as_ref() != in_force {
+            if let Some(fingerprint) = &row.fingerprint {
+                book.refused.insert(refusal.slot.clone(), (fingerprint.clone(), refusal.clone()));
+            }
+            row.refusal = Some(refusal.clone());
+        }
+        self.refused.push(refusal);
+    }
 }
 
 impl Inner {
     /// Looks at the folder and puts in force what passes. Without `forced`, versions refused before are not tried again.
-    pub(super) fn turn(&self, book: &mut Book, forced: bool) -> ReloadReport {
+    pub(super) fn turn(&self, book: &mut Book, forced: bool, waived: &BTreeSet<Gate>) -> ReloadReport {
         if forced {
             book.refused.clear();
         }
-        let before = book.shape();
-        self.turn_since(book, before)
+        let before = book.before();
+        self.turn_since(book, &before, waived)
     }
 
     /// Looks at the folder after the book was changed by hand; `before` is what was in force until then.
-    pub(super) fn turn_since(&self, book: &mut Book, before: Shape) -> ReloadReport {
+    pub(super) fn turn_since(&self, book: &mut Book, before: &Before, waived: &BTreeSet<Gate>) -> ReloadReport {
         let mut look = Look::default();
+        let now = SystemTime::now();
+        book.disabled.retain(|_, until| *until > now);
         let folder = self.config.folder.display();
         match folder::read(&self.config.folder, self.config.limits.max_module) {
             Err(reason) => {
@@ -57,7 +82,7 @@ impl Inner {
                 self.keep_all(book, &mut look, reason);
             }
             Ok(files) if files.is_empty() && !(book.live.is_empty() && book.kept.is_empty()) => {
-                let count = before.len();
+                let count = before.shape.len();
                 let reason = format!(
                     "{folder} is suddenly empty; {count} policies stay in force: bring the files back, or retire \
                      policies by name"
@@ -67,7 +92,10 @@ impl Inner {
             Ok(files) => self.take_in(book, &mut look, files),
         }
         self.demand_required(book, &mut look);
-        self.publish(book, &before, look)
+        for refusal in self.try_out(book, before, waived) {
+            look.refuse(book, refusal);
+        }
+        self.publish(book, before, look)
     }
 
     fn keep_all(&self, book: &mut Book, look: &mut Look, reason: String) {
@@ -86,6 +114,7 @@ impl Inner {
         for file in files {
             let file_name = file.file_name();
             let sidecar = file.contents.as_ref().ok().and_then(|contents| contents.sidecar.clone());
+            let fingerprint = file.contents.as_ref().ok().map(Contents::fingerprint);
             let refusal = self.consider(book, &file).err();
             look.refused.extend(refusal.clone());
             if refusal.is_some() {
@@ -93,11 +122,15 @@ impl Inner {
             }
             book.retired.remove(&file.name);
             // Of two files of one name the first one is the policy.
-            look.rows.entry(file.name).or_insert(Row { file: Some(file_name), sidecar, refusal });
+            look.rows.entry(file.name).or_insert(Row { file: Some(file_name), sidecar, fingerprint, refusal });
         }
         let known: BTreeSet<String> = book.live.keys().chain(book.kept.keys()).cloned().collect();
         for name in known.into_iter().filter(|name| !look.rows.contains_key(name)).collect::<Vec<_>>() {
-            if self.is_demanded(&name) {
+            if book.frozen {
+                self.fall_back(book, &name);
+                let refusal = Refusal { slot: name.clone(), gate: Gate::Frozen, reason: FROZEN.to_owned() };
+                look.rows.insert(name, Row { refusal: Some(refusal), ..Row::default() });
+            } else if self.is_demanded(&name) {
                 self.fall_back(book, &name);
                 let reason = format!(
                     "its file is gone, but policies.slots.{name} requires it; the last good version stays: bring the file \
@@ -109,7 +142,7 @@ impl Inner {
             } else {
                 book.live.remove(&name);
                 book.kept.remove(&name);
-                warn!(slot = %name, "policy ends, its file was deleted");
+                warn!(slot = %name, "the file of a policy was deleted");
             }
         }
     }
@@ -123,6 +156,9 @@ impl Inner {
         if let Some(live) = book.live.get_mut(name).filter(|live| live.version.fingerprint == fingerprint) {
             live.version.stem.clone_from(&file.stem);
             return Ok(());
+        }
+        if book.frozen {
+            return Err(refuse(Gate::Frozen, FROZEN.to_owned()));
         }
         if book.quarantined.contains(&fingerprint) {
             let how = format!("this version was rolled back: replace the file, or `layshaft policy accept {name}`");
@@ -157,7 +193,7 @@ impl Inner {
 
     /// Compiles a module, unless one in force is the same.
     fn module(&self, book: &Book, name: &str, bytes: &[u8]) -> Result<Arc<super::component::Module>, Refusal> {
-        let digest = super::Digest::of(bytes);
+        let digest = Digest::of(bytes);
         if let Some(pin) = self.config.guard(name).sha256.filter(|pin| *pin != digest) {
             let reason = format!(
                 "its sha256 is {digest}, and policies.slots.{name}.sha256 accepts {pin} only: change one of them"
@@ -178,7 +214,10 @@ impl Inner {
             Ok(version) => {
                 warn!(slot = %name, digest = version.module.digest.short(), "policy restored from its last good version");
                 book.kept.remove(name);
-                book.live.insert(name.to_owned(), Live { version, since, previous: previous.map(Previous::Kept) });
+                book.live.insert(
+                    name.to_owned(),
+                    Live { version, since, came: None, previous: previous.map(Previous::Kept) },
+                );
             }
             // It stays written down: what failed may have been the disk, or a machine too busy to compile in time.
             Err(refusal) => {
@@ -216,9 +255,9 @@ impl Inner {
         self.config.slots.get(name).is_some_and(|guard| guard.required && guard.mode == Mode::Enforce)
     }
 
-    fn publish(&self, book: &mut Book, before: &Shape, look: Look) -> ReloadReport {
-        let after = book.live_shape();
-        let changed = changes(before, &after);
+    fn publish(&self, book: &mut Book, before: &Before, look: Look) -> ReloadReport {
+        let in_force = book.in_force();
+        let changed = changes(&before.shape, &shape_of(&in_force));
         let (blocked, view) = self.view(book, &look);
         let sidecar_of = |name: &String| look.rows.get(name).and_then(|row| row.sidecar.clone());
         let blocking: BTreeMap<_, _> = blocked.keys().map(|name| (name.clone(), sidecar_of(name))).collect();
@@ -230,13 +269,12 @@ impl Inner {
         }
         for live in book.live.values_mut().filter(|live| live.since == 0) {
             live.since = book.number;
+            live.came = Some(Instant::now());
         }
         let (_, view) = self.view(book, &look);
-        let mut in_order: Vec<&Version> = book.live.values().map(|live| &live.version).collect();
-        in_order.sort_by_cached_key(|version| order(&version.stem));
         let generation = Generation {
             number: book.number,
-            slots: in_order.into_iter().flat_map(|version| version.slots.iter().cloned()).collect(),
+            slots: slots_of(&in_force),
             blocked: blocked.into_values().flatten().collect(),
             monitor: self.monitor.clone(),
         };
@@ -289,6 +327,7 @@ impl Inner {
             if let (None, Some(refusal)) = (live, &row.refusal)
                 && guard.required
                 && guard.mode == Mode::Enforce
+                && refusal.gate != Gate::Frozen
                 && self.was_counted_on(book, name)
             {
                 let file = row.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
@@ -301,7 +340,8 @@ impl Inner {
                 digest: live.map(|live| live.version.module.digest.clone()),
                 generation: live.map(|live| live.since),
                 hooks: live.map(|live| gate::hooks_of(&live.version)).unwrap_or_default(),
-                state: state(live.is_some(), row),
+                state: if book.disabled.contains_key(name) { SlotState::Disabled } else { state(live.is_some(), row) },
+                disabled_until: book.disabled.get(name).copied(),
                 mode: guard.mode,
                 required: guard.required,
                 grants: guard.grants,
@@ -334,11 +374,13 @@ fn put_in_force(book: &mut Book, name: &str, version: Version) {
     let old = book.live.remove(name);
     let live = match (old, resumed) {
         (None, Some(entry)) if entry.live.fingerprint() == version.fingerprint => {
-            Live { version, since: entry.since, previous: entry.previous.map(Previous::Kept) }
+            Live { version, since: entry.since, came: None, previous: entry.previous.map(Previous::Kept) }
         }
-        (Some(old), _) => Live { version, since: 0, previous: Some(Previous::Loaded(Box::new(old.version))) },
-        (None, Some(entry)) => Live { version, since: 0, previous: Some(Previous::Kept(entry.live)) },
-        (None, None) => Live { version, since: 0, previous: None },
+        (Some(old), _) => {
+            Live { version, since: 0, came: None, previous: Some(Previous::Loaded(Box::new(old.version))) }
+        }
+        (None, Some(entry)) => Live { version, since: 0, came: None, previous: Some(Previous::Kept(entry.live)) },
+        (None, None) => Live { version, since: 0, came: None, previous: None },
     };
     book.live.insert(name.to_owned(), live);
 }

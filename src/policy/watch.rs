@@ -22,6 +22,7 @@ impl Policies {
         tokio::select! {
             () = stop.cancelled() => {}
             _ = self.follow() => {}
+            _ = self.guard() => {}
         }
     }
 

@@ -30,12 +30,14 @@ mod site;
 mod snapshot;
 pub mod status;
 mod table;
+mod trial;
 mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -130,6 +132,7 @@ impl Runtime {
             view.subscribe(),
             stop.clone(),
         ));
+        site.policies.try_with(Arc::new(trial::TableTrial { site: Arc::downgrade(&site), runtime: Handle::current() }));
         let known = site.journal.open_attempts().await?;
         let cleared = watch::Sender::new(BTreeMap::new());
         let (requests, received) = mpsc::unbounded_channel();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::gearman::Endpoint;
-use crate::gearman::admin::{self, Admin, ServerKind, WorkerLine};
+use crate::gearman::admin::{self, Admin, FunctionStatus, ServerKind, WorkerLine};
 use crate::gearman::worker;
 
 use super::refusals::Refused;
@@ -62,6 +62,11 @@ impl Server {
     /// Asks it for all workers that are connected, whoever they belong to. The list can be long.
     pub(super) async fn list_workers(&self) -> Result<Vec<WorkerLine>, admin::Error> {
         Admin::connect(self.endpoint(), admin::Config::default()).await?.workers().await
+    }
+
+    /// Asks it how many jobs there are for each function.
+    pub(super) async fn status(&self) -> Result<Vec<FunctionStatus>, admin::Error> {
+        Admin::connect(self.endpoint(), admin::Config::default()).await?.status().await
     }
 
     /// Returns what a worker with that name needs to know.

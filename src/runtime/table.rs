@@ -179,6 +179,20 @@ impl FunctionTable {
         !self.notes.iter().any(|note| matches!(note, Note::Undecided { .. }))
     }
 
+    /// Returns a table that offers functions of one project on nodes of one controller.
+    #[cfg(test)]
+    pub(super) fn offering(places: &[(&str, &str)]) -> Self {
+        let mut rows: BTreeMap<_, Row> = BTreeMap::new();
+        for (node, name) in places {
+            let function = BuildFunction::new(*name, None);
+            let project = ProjectName::new(*name);
+            let offer = Offer { project, function, is_pipeline: false, holds_executor: true, widened: false };
+            let function = offer.function.name().unwrap();
+            rows.entry((ControllerName::new("ci"), NodeName::agent(*node))).or_default().insert(function, offer);
+        }
+        Self { rows, ..Self::default() }
+    }
+
     fn previous_offers<'a>(
         &'a self,
         controller: &ControllerName,

@@ -1,6 +1,8 @@
 //! The routes, and nothing but the routes: who is asking is `access`'s, what happens is the daemon's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
@@ -15,7 +17,8 @@ use tracing::info;
 use super::access::{Access, Caller, Denied, Need};
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::daemon::{Daemon, Failure};
-use crate::policy::{ReloadReport, SlotStatus};
+use crate::domain::human_duration;
+use crate::policy::{Gate, ReloadReport, SlotStatus};
 use crate::runtime::status::{Mode, Status};
 
 /// No request needs a body.
@@ -46,6 +49,10 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
         .route("/api/v1/policies/{name}/rollback", post(rollback::<D>))
         .route("/api/v1/policies/{name}/accept", post(accept::<D>))
         .route("/api/v1/policies/{name}/retire", post(retire::<D>))
+        .route("/api/v1/policies/{name}/disable", post(disable::<D>))
+        .route("/api/v1/policies/{name}/enable", post(enable::<D>))
+        .route("/api/v1/policies/freeze", post(|daemon| freeze::<D>(daemon, true)))
+        .route("/api/v1/policies/thaw", post(|daemon| freeze::<D>(daemon, false)))
         .route_layer(guard(Need::Change));
     health
         .merge(read)
@@ -127,8 +134,36 @@ async fn set_mode<D: Daemon>(State(daemon): State<Arc<D>>, mode: Mode) -> Answer
     Ok(Json(Changed { mode }))
 }
 
-async fn reload<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<ReloadReport> {
-    Ok(Json(daemon.reload_policies().await?))
+/// What a change of policies may be asked with.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Wishes {
+    /// Gates that let everything pass, with commas between them.
+    accept: Option<String>,
+    /// How long a policy is disabled, such as `30m`.
+    r#for: Option<String>,
+}
+
+impl Wishes {
+    fn read(wishes: Result<Query<Self>, QueryRejection>) -> Result<(BTreeSet<Gate>, Option<Duration>), String> {
+        let Query(Self { accept, r#for }) = wishes.map_err(|error| error.body_text())?;
+        let gates = accept.iter().flat_map(|gates| gates.split(',')).filter(|gate| !gate.is_empty());
+        let gates = gates.map(str::parse).collect::<Result<_, String>>()?;
+        let how_long = r#for.map(|text| human_duration::parse(&text)).transpose()?;
+        Ok((gates, how_long))
+    }
+}
+
+type Asked = Result<Query<Wishes>, QueryRejection>;
+type Reported = Result<Json<ReloadReport>, Response>;
+
+async fn reload<D: Daemon>(State(daemon): State<Arc<D>>, wishes: Asked) -> Reported {
+    let (waived, _) = Wishes::read(wishes).map_err(bad_request)?;
+    Ok(Json(daemon.reload_policies(waived).await.map_err(IntoResponse::into_response)?))
+}
+
+async fn freeze<D: Daemon>(State(daemon): State<Arc<D>>, frozen: bool) -> Answer<ReloadReport> {
+    Ok(Json(daemon.freeze_policies(frozen).await?))
 }
 
 async fn rollback<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
@@ -139,8 +174,24 @@ async fn accept<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String
     Ok(Json(daemon.accept(&name).await?))
 }
 
-async fn retire<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
-    Ok(Json(daemon.retire(&name).await?))
+async fn retire<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>, wishes: Asked) -> Reported {
+    let (waived, _) = Wishes::read(wishes).map_err(bad_request)?;
+    Ok(Json(daemon.retire(&name, waived).await.map_err(IntoResponse::into_response)?))
+}
+
+async fn disable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>, wishes: Asked) -> Reported {
+    let (waived, how_long) = Wishes::read(wishes).map_err(bad_request)?;
+    let how_long = how_long.ok_or_else(|| bad_request("write ?for=30m, or how long it shall be".to_owned()))?;
+    Ok(Json(daemon.disable(&name, how_long, waived).await.map_err(IntoResponse::into_response)?))
+}
+
+async fn enable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>, wishes: Asked) -> Reported {
+    let (waived, _) = Wishes::read(wishes).map_err(bad_request)?;
+    Ok(Json(daemon.enable(&name, waived).await.map_err(IntoResponse::into_response)?))
+}
+
+fn bad_request(error: String) -> Response {
+    refuse(StatusCode::BAD_REQUEST, &error)
 }
 
 fn refuse(status: StatusCode, error: &str) -> Response {

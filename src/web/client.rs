@@ -1,5 +1,6 @@
 //! The other end of the control channel: what the command line asks a daemon with.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use crate::jenkins::install_crypto_provider;
-use crate::policy::{ReloadReport, SlotStatus};
+use crate::policy::{Gate, ReloadReport, SlotStatus};
 use crate::runtime::status::{Mode, Status};
 
 /// A local daemon answers at once; only a change of policies may take as long as its compilation.
@@ -71,25 +72,42 @@ impl Client {
         self.ask(Method::POST, &format!("api/v1/{word}"), PATIENCE).await
     }
 
-    pub async fn reload_policies(&self) -> Result<ReloadReport, ClientError> {
-        self.ask(Method::POST, "api/v1/policies/reload", PATIENCE_FOR_POLICIES).await
+    pub async fn reload_policies(&self, waived: &BTreeSet<Gate>) -> Result<ReloadReport, ClientError> {
+        self.change_policies(&format!("reload?{}", accept(waived))).await
+    }
+
+    pub async fn freeze_policies(&self, frozen: bool) -> Result<ReloadReport, ClientError> {
+        self.change_policies(if frozen { "freeze" } else { "thaw" }).await
     }
 
     pub async fn roll_back(&self, policy: &str) -> Result<ReloadReport, ClientError> {
-        self.change_policy(policy, "rollback").await
+        self.change_policies(&format!("{}/rollback", segment(policy))).await
     }
 
     pub async fn accept(&self, policy: &str) -> Result<ReloadReport, ClientError> {
-        self.change_policy(policy, "accept").await
+        self.change_policies(&format!("{}/accept", segment(policy))).await
     }
 
-    pub async fn retire(&self, policy: &str) -> Result<ReloadReport, ClientError> {
-        self.change_policy(policy, "retire").await
+    pub async fn retire(&self, policy: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, ClientError> {
+        self.change_policies(&format!("{}/retire?{}", segment(policy), accept(waived))).await
     }
 
-    async fn change_policy(&self, policy: &str, change: &str) -> Result<ReloadReport, ClientError> {
-        let policy = utf8_percent_encode(policy, SEGMENT);
-        self.ask(Method::POST, &format!("api/v1/policies/{policy}/{change}"), PATIENCE_FOR_POLICIES).await
+    pub async fn disable(
+        &self,
+        policy: &str,
+        how_long: Duration,
+        waived: &BTreeSet<Gate>,
+    ) -> Result<ReloadReport, ClientError> {
+        let seconds = how_long.as_secs();
+        self.change_policies(&format!("{}/disable?for={seconds}s&{}", segment(policy), accept(waived))).await
+    }
+
+    pub async fn enable(&self, policy: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, ClientError> {
+        self.change_policies(&format!("{}/enable?{}", segment(policy), accept(waived))).await
+    }
+
+    async fn change_policies(&self, change: &str) -> Result<ReloadReport, ClientError> {
+        self.ask(Method::POST, &format!("api/v1/policies/{change}"), PATIENCE_FOR_POLICIES).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, ClientError> {
@@ -118,6 +136,16 @@ impl Client {
             _ => ClientError::Refused(error),
         })
     }
+}
+
+fn segment(policy: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(policy, SEGMENT)
+}
+
+/// Returns the part of a query that waives gates.
+fn accept(waived: &BTreeSet<Gate>) -> String {
+    let gates: Vec<String> = waived.iter().map(Gate::to_string).collect();
+    format!("accept={}", gates.join(","))
 }
 
 /// Returns whether the socket is there and not for this user.

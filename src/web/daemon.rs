@@ -1,10 +1,11 @@
 //! What the control channel asks and tells: the runtime, or whatever stands in for it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
 use super::BuildEntry;
-use crate::policy::{self, ReloadReport, SlotStatus};
+use crate::policy::{self, Gate, ReloadReport, SlotStatus};
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
 
@@ -18,10 +19,29 @@ pub trait Daemon: Send + Sync + 'static {
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
     fn policies(&self) -> Vec<SlotStatus>;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
-    fn reload_policies(&self) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    /// Looks at the folder of policies now; the waived gates let everything pass.
+    fn reload_policies(&self, waived: BTreeSet<Gate>) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    /// Lets nothing in from the folder until it is thawed.
+    fn freeze_policies(&self, frozen: bool) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
     fn roll_back(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
     fn accept(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
-    fn retire(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    fn retire(
+        &self,
+        policy: &str,
+        waived: BTreeSet<Gate>,
+    ) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    /// Takes a policy out of force for a while.
+    fn disable(
+        &self,
+        policy: &str,
+        how_long: Duration,
+        waived: BTreeSet<Gate>,
+    ) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    fn enable(
+        &self,
+        policy: &str,
+        waived: BTreeSet<Gate>,
+    ) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
 }
 
 /// Why a request was not granted. The text says what to do.
@@ -65,8 +85,12 @@ impl Daemon for Runtime {
         Ok(())
     }
 
-    async fn reload_policies(&self) -> Result<ReloadReport, Failure> {
-        Ok(Self::policies(self).reload().await)
+    async fn reload_policies(&self, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).reload_accepting(waived).await)
+    }
+
+    async fn freeze_policies(&self, frozen: bool) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).freeze(frozen).await)
     }
 
     async fn roll_back(&self, policy: &str) -> Result<ReloadReport, Failure> {
@@ -77,8 +101,16 @@ impl Daemon for Runtime {
         Ok(Self::policies(self).accept(policy).await?)
     }
 
-    async fn retire(&self, policy: &str) -> Result<ReloadReport, Failure> {
-        Ok(Self::policies(self).retire(policy).await?)
+    async fn retire(&self, policy: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).retire(policy, waived).await?)
+    }
+
+    async fn disable(&self, policy: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).disable(policy, how_long, waived).await?)
+    }
+
+    async fn enable(&self, policy: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).enable(policy, waived).await?)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::policy::{ReloadReport, SlotStatus};
+use crate::policy::{Gate, ReloadReport, SlotStatus};
 use crate::runtime::status::{GearmanStatus, Mode, Status};
 
 /// A daemon that remembers what it was told.
@@ -62,8 +62,8 @@ impl Daemon for Fake {
         Ok(())
     }
 
-    async fn reload_policies(&self) -> Result<ReloadReport, Failure> {
-        self.tell("reload");
+    async fn reload_policies(&self, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        self.tell(format!("reload {waived:?}"));
         Ok(ReloadReport { generation: 8, ..ReloadReport::default() })
     }
 
@@ -77,9 +77,24 @@ impl Daemon for Fake {
         Err(Failure::Refused(format!("policy {policy} was not rolled back")))
     }
 
-    async fn retire(&self, policy: &str) -> Result<ReloadReport, Failure> {
-        self.tell(format!("retire {policy}"));
+    async fn freeze_policies(&self, frozen: bool) -> Result<ReloadReport, Failure> {
+        self.tell(format!("freeze {frozen}"));
+        Ok(ReloadReport::default())
+    }
+
+    async fn retire(&self, policy: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        self.tell(format!("retire {policy} {waived:?}"));
         Err(Failure::NotFound(format!("no policy is called {policy}")))
+    }
+
+    async fn disable(&self, policy: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        self.tell(format!("disable {policy} {how_long:?} {waived:?}"));
+        Ok(ReloadReport::default())
+    }
+
+    async fn enable(&self, policy: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
+        self.tell(format!("enable {policy} {waived:?}"));
+        Ok(ReloadReport::default())
     }
 }
 
@@ -149,8 +164,18 @@ async fn a_client_reads_and_changes_through_the_socket() {
     for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
         assert_eq!(client.set_mode(mode).await.unwrap(), Changed { mode });
     }
-    assert_eq!(client.reload_policies().await.unwrap().generation, 8);
-    assert_eq!(bench.fake.told(), ["builds 3", "Paused", "Serving", "Draining", "reload"]);
+    let (none, table) = (BTreeSet::new(), BTreeSet::from([Gate::Table]));
+    assert_eq!(client.reload_policies(&none).await.unwrap().generation, 8);
+    client.reload_policies(&[Gate::Table, Gate::Orphans].into()).await.unwrap();
+    client.disable("a", Duration::from_secs(90), &table).await.unwrap();
+    client.enable("a", &none).await.unwrap();
+    client.freeze_policies(true).await.unwrap();
+    client.freeze_policies(false).await.unwrap();
+    let told = bench.fake.told();
+    assert_eq!(told[..4], ["builds 3", "Paused", "Serving", "Draining"]);
+    let changes =
+        ["reload {}", "reload {Table, Orphans}", "disable a 90s {Table}", "enable a {}", "freeze true", "freeze false"];
+    assert_eq!(told[4..], changes);
 }
 
 #[tokio::test]
@@ -159,9 +184,9 @@ async fn what_the_daemon_refuses_reaches_the_client_in_its_words() {
     let client = bench.client();
     let refused = client.roll_back("a/b c").await.unwrap_err();
     assert!(matches!(&refused, ClientError::Refused(text) if text == "policy a/b c has no version to return to"));
-    assert_eq!(client.retire("ü?").await.unwrap_err().to_string(), "no policy is called ü?");
+    assert_eq!(client.retire("ü?", &[Gate::Orphans].into()).await.unwrap_err().to_string(), "no policy is called ü?");
     assert_eq!(client.accept("a").await.unwrap_err().to_string(), "policy a was not rolled back");
-    assert_eq!(bench.fake.told(), ["rollback a/b c", "retire ü?", "accept a"]);
+    assert_eq!(bench.fake.told(), ["rollback a/b c", "retire ü? {Orphans}", "accept a"]);
 }
 
 #[tokio::test]
@@ -191,6 +216,9 @@ async fn errors_are_json_with_the_right_status() {
         ("POST", "/api/v1/policies/x/rollback", 409),
         ("POST", "/api/v1/policies/x/accept", 409),
         ("POST", "/api/v1/policies/x/retire", 404),
+        ("POST", "/api/v1/policies/reload?accept=laws", 400),
+        ("POST", "/api/v1/policies/x/disable", 400),
+        ("POST", "/api/v1/policies/x/disable?for=soon", 400),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");

@@ -1,5 +1,7 @@
 //! The folder: what holds at the start, at a restart, when files go missing, and what an operator can do about it.
 
+use std::collections::BTreeSet;
+
 use layshaft::domain::BuildResult;
 use layshaft::gearman::client::Update;
 use layshaft::policy::SlotState;
@@ -132,12 +134,12 @@ on_both_servers! {
         let site = builder.start(server).await;
         site.offers("a_exec-0", &FULL).await;
         let policies = site.runtime().policies();
-        let refused = policies.retire("folder-names").await.unwrap_err().to_string();
+        let refused = policies.retire("folder-names", BTreeSet::new()).await.unwrap_err().to_string();
         assert!(refused.contains("delete 10-folder-names.wasm"), "{refused}");
         site.delete_policy("10-folder-names.wasm");
         site.policy_becomes("folder-names", SlotState::Missing, "layshaft policy retire folder-names").await;
         assert_eq!(site.server.functions_of("a_exec-0").await, FULL);
-        policies.retire("folder-names").await.unwrap();
+        policies.retire("folder-names", BTreeSet::new()).await.unwrap();
         site.offers("a_exec-0", &CLASSIC).await;
         assert_eq!(not_ready(&site).await, "");
     }
@@ -147,7 +149,7 @@ on_both_servers! {
         site.offers("a_exec-0", &FULL).await;
         site.delete_policy("10-folder-names.wasm");
         complains(&site, &["suddenly empty"]).await;
-        site.runtime().policies().retire("folder-names").await.unwrap();
+        site.runtime().policies().retire("folder-names", BTreeSet::new()).await.unwrap();
         site.offers("a_exec-0", &CLASSIC).await;
         eventually("nothing is wrong any more", || async { not_ready(&site).await.is_empty() }).await;
     }

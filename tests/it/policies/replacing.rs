@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use layshaft::domain::BuildResult;
+use layshaft::policy::Gates;
 use layshaft::simulator::{BuildRecord, Fleet};
 
 use crate::support::{
@@ -63,7 +64,9 @@ on_both_servers! {
     async fn f115_a_policy_is_replaced_while_200_builds_run_and_none_is_lost_or_started_twice(server) {
         let mut builder = SiteBuilder::new()
             .example_policy("10-folder-names.wasm", "folder-names")
-            .policy_file("10-folder-names.toml", with_separator("/"));
+            .policy_file("10-folder-names.toml", with_separator("/"))
+            // Every name changes at once.
+            .gates(Gates { withdrawn_percent: 100, ..Gates::default() });
         let builds_at_once = CONTROLLERS.len() * NODES * EXECUTORS as usize;
         for controller in CONTROLLERS {
             builder = builder.controller(controller, half(controller));

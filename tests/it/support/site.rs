@@ -38,6 +38,7 @@ pub(crate) struct SiteBuilder {
     pub(crate) config: runtime::Config,
     pub(crate) policies: Vec<(String, Vec<u8>)>,
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
+    gates: policy::Gates,
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
@@ -61,6 +62,7 @@ pub(crate) struct Site {
     config: runtime::Config,
     silence: Option<Duration>,
     slots: BTreeMap<String, policy::SlotGuard>,
+    gates: policy::Gates,
     serve: bool,
     poll: Intervals,
     /// The addresses under which the runtime knows its servers.
@@ -80,6 +82,7 @@ impl SiteBuilder {
             config: runtime::Config::default(),
             policies: Vec::new(),
             slots: BTreeMap::new(),
+            gates: policy::Gates::default(),
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
@@ -162,6 +165,12 @@ impl SiteBuilder {
         self
     }
 
+    /// Says what a change of policies may do unasked.
+    pub(crate) fn gates(mut self, gates: policy::Gates) -> Self {
+        self.gates = gates;
+        self
+    }
+
     /// Adds one of the example policies to the folder, under a file name.
     pub(crate) fn example_policy(mut self, file: &str, name: &str) -> Self {
         self.policies.push((file.to_owned(), example_policy(name)));
@@ -229,6 +238,7 @@ impl SiteBuilder {
             config: self.config,
             silence: self.silence,
             slots: self.slots,
+            gates: self.gates,
             serve: self.serve,
             poll: self.poll,
             stop: CancellationToken::new(),
@@ -271,6 +281,7 @@ impl Site {
         let policies = policy::Config {
             state: Some(self.folder.path().join("state")),
             slots: self.slots.clone(),
+            gates: self.gates.clone(),
             quiet: Duration::from_millis(50),
             // The backstop must not come before the fuel is gone, however busy the machine is.
             limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },

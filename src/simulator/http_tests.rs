@@ -99,6 +99,10 @@ async fn a_missing_permission_is_named() {
         options.users[0].permissions = [Permission::OverallRead].into();
     })
     .await;
+    site.simulator.quiet_down(true);
+    let queued = site.simulator.start_foreign_build("lint", &Parameters::new()).unwrap();
+    assert_eq!(site.post(&format!("queue/item/{queued}/cancelQueue")).await.status(), 204, "here alone it is not");
+    assert_eq!(site.simulator.queue().len(), 1);
     let refused = site.post("job/lint/build").await;
     assert_eq!(refused.status(), 403);
     assert_eq!(header(&refused, "x-required-permission"), "hudson.model.Item.Build");
@@ -226,6 +230,7 @@ async fn cancelling_tells_whether_it_was_in_time() {
     let site = Site::new(one_agent(vec![manual("lint")])).await;
     let started = queue_id(&site.post("job/lint/build").await);
     let queued = queue_id(&site.post("job/lint/build").await);
+    assert_eq!(site.post(&format!("queue/item/{started}/cancelQueue")).await.status(), 204, "it never tells");
     assert_eq!(site.post(&format!("queue/cancelItem?id={started}")).await.status(), 500);
     assert_eq!(site.post(&format!("queue/cancelItem?id={queued}")).await.status(), 204);
     let item = site.get(&format!("queue/item/{queued}/api/json?tree=cancelled,executable[number]")).await;
@@ -367,6 +372,9 @@ async fn an_old_core_answers_as_it_did() {
     assert_eq!((merged.status().as_u16(), queue_id(&merged)), (201, queued));
     assert_eq!(site.post(&format!("queue/cancelItem?id={queued}")).await.status(), 302);
     assert_eq!(site.post("queue/cancelItem?id=4711").await.status(), 302);
+    let queued = queue_id(&site.post("job/lint/buildWithParameters?UUID=c").await);
+    assert_eq!(site.post(&format!("queue/item/{queued}/cancelQueue")).await.status(), 302);
+    assert!(site.simulator.queue().is_empty());
     assert_eq!(site.post("job/plain/buildWithParameters").await.status(), 500);
     let node = site.get("computer/(master)/api/json").await;
     assert_eq!(node["displayName"], "master");

@@ -455,24 +455,6 @@ async fn an_executor_is_stopped_only_for_the_build_that_was_meant() {
     assert_eq!(site.build("lint", 1).result, Some(BuildResult::Aborted));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn other_peoples_clients_can_drive_it() {
-    let fleet = one_agent(vec![]);
-    let simulator = Simulator::start(Options::new("bob", "secret", fleet)).await.unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/jenkins_clients.py");
-    let mut python = tokio::process::Command::new("python3");
-    let run = python.args([script, &simulator.url(), "bob", "secret"]).kill_on_drop(true).output();
-    let output = match tokio::time::timeout(Duration::from_secs(120), run).await.expect("the clients come to an end") {
-        Ok(output) => output,
-        Err(error) => return skip(&format!("python3 cannot be started: {error}")),
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.code() == Some(77) {
-        return skip(said.trim());
-    }
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
 #[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]
 fn skip(why: &str) {
     eprintln!("skipped: {why}");

@@ -1,7 +1,11 @@
 //! Other people's clients, unchanged, and our own where none is to be had. `docs/clients.md` tells which.
 
 mod jenkins;
+mod nodepool;
 mod questions;
+mod scripts;
+mod zuul;
+mod zuul_process;
 
 use std::path::PathBuf;
 

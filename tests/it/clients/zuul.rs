@@ -50,6 +50,7 @@ on_every_server! {
             assert_eq!(sent("ZUUL_CHANGES"), Some("openstack/nova:master:refs/changes/34/1234/5"));
             assert_eq!(sent("ZUUL_CHANGE_IDS"), Some("1234,5"));
             assert_eq!(sent("ZUUL_VOTING"), Some("1"));
+            assert_eq!(sent("ZUUL_COMMIT"), Some("default"), "it was sent as null");
             assert_eq!(sent("EXT_NAME"), Some("one\ntwo é"));
         }
     }
@@ -183,6 +184,21 @@ on_every_server! {
                 zuul.hears("started", "waits").await;
             }
         }
+    }
+
+    async fn f23_f70_zuul_knows_a_project_in_a_folder_by_its_short_name(server) {
+        let projects = vec![zuul_project("other/test", None), zuul_project("team/lint", None)];
+        let site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &[])], projects)).start(server).await;
+        let Some(mut zuul) = Zuul::start("2.5.2", &site.server).await else { return };
+        let ci = site.controller("ci");
+        zuul.launch("item", "lint", json!({})).await;
+        let started = zuul.hears("started", "item").await;
+        assert_eq!(started["url"], format!("{}job/team/job/lint/1/", ci.url()));
+        assert!(zuul.describe("item", "of a folder").await);
+        eventually("it is described", || async { ci.builds()[0].description.as_deref() == Some("of a folder") }).await;
+        zuul.cancel("item").await;
+        site.idle().await;
+        assert_eq!((&*ci.builds()[0].project, ci.builds()[0].result), ("team/lint", Some(BuildResult::Aborted)));
     }
 
     async fn f70_zuul_s_precedence_orders_what_waits(server) {

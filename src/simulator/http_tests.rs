@@ -99,6 +99,10 @@ async fn a_missing_permission_is_named() {
         options.users[0].permissions = [Permission::OverallRead].into();
     })
     .await;
+    site.simulator.quiet_down(true);
+    let queued = site.simulator.start_foreign_build("lint", &Parameters::new()).unwrap();
+    assert_eq!(site.post(&format!("queue/item/{queued}/cancelQueue")).await.status(), 204, "here alone it is not");
+    assert_eq!(site.simulator.queue().len(), 1);
     let refused = site.post("job/lint/build").await;
     assert_eq!(refused.status(), 403);
     assert_eq!(header(&refused, "x-required-permission"), "hudson.model.Item.Build");
@@ -226,6 +230,7 @@ async fn cancelling_tells_whether_it_was_in_time() {
     let site = Site::new(one_agent(vec![manual("lint")])).await;
     let started = queue_id(&site.post("job/lint/build").await);
     let queued = queue_id(&site.post("job/lint/build").await);
+    assert_eq!(site.post(&format!("queue/item/{started}/cancelQueue")).await.status(), 204, "it never tells");
     assert_eq!(site.post(&format!("queue/cancelItem?id={started}")).await.status(), 500);
     assert_eq!(site.post(&format!("queue/cancelItem?id={queued}")).await.status(), 204);
     let item = site.get(&format!("queue/item/{queued}/api/json?tree=cancelled,executable[number]")).await;
@@ -367,6 +372,9 @@ async fn an_old_core_answers_as_it_did() {
     assert_eq!((merged.status().as_u16(), queue_id(&merged)), (201, queued));
     assert_eq!(site.post(&format!("queue/cancelItem?id={queued}")).await.status(), 302);
     assert_eq!(site.post("queue/cancelItem?id=4711").await.status(), 302);
+    let queued = queue_id(&site.post("job/lint/buildWithParameters?UUID=c").await);
+    assert_eq!(site.post(&format!("queue/item/{queued}/cancelQueue")).await.status(), 302);
+    assert!(site.simulator.queue().is_empty());
     assert_eq!(site.post("job/plain/buildWithParameters").await.status(), 500);
     let node = site.get("computer/(master)/api/json").await;
     assert_eq!(node["displayName"], "master");
@@ -445,24 +453,6 @@ async fn an_executor_is_stopped_only_for_the_build_that_was_meant() {
     assert_eq!(site.post("computer/agent-1/executors/0/stopBuild?runExtId=lint%232").await.status(), 404);
     assert_eq!(site.post("computer/agent-1/executors/0/stopBuild?runExtId=lint%231").await.status(), 302);
     assert_eq!(site.build("lint", 1).result, Some(BuildResult::Aborted));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn other_peoples_clients_can_drive_it() {
-    let fleet = one_agent(vec![]);
-    let simulator = Simulator::start(Options::new("bob", "secret", fleet)).await.unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/jenkins_clients.py");
-    let mut python = tokio::process::Command::new("python3");
-    let run = python.args([script, &simulator.url(), "bob", "secret"]).kill_on_drop(true).output();
-    let output = match tokio::time::timeout(Duration::from_secs(120), run).await.expect("the clients come to an end") {
-        Ok(output) => output,
-        Err(error) => return skip(&format!("python3 cannot be started: {error}")),
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.code() == Some(77) {
-        return skip(said.trim());
-    }
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]

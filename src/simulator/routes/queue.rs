@@ -32,9 +32,12 @@ fn item(world: &mut World, request: &Request, id: u64, path: &[&str]) -> Routed 
         }),
         ["cancelQueue"] => {
             request.must_post()?;
-            request.must_have(Permission::ItemCancel)?;
-            world.cancel(id);
-            Ok(Answer::empty(204))
+            // Whoever may not, or comes too late, is told nothing of it.
+            if request.caller.may(Permission::ItemCancel) {
+                world.cancel(id);
+            }
+            let redirects = !world.settings.version.cancel_tells_outcome();
+            Ok(if redirects { request.back() } else { Answer::empty(204) })
         }
         _ => Ok(Answer::not_found()),
     }

@@ -178,7 +178,7 @@ impl Client {
             // The normal answer for an item that was handed to an executor or has left.
             500 => Ok(Cancelled::TooLate),
             // Before 2.211 the answer is the same whatever happened, so the item itself has to tell.
-            302 if !is_login(&reply) => Ok(match self.left_item(id).await? {
+            302 if leads_back(&reply, path) => Ok(match self.left_item(id).await? {
                 LeftItem::Cancelled => Cancelled::Yes,
                 LeftItem::Unknown => Cancelled::Unknown,
                 LeftItem::Queued | LeftItem::Starting | LeftItem::Started(_) => Cancelled::TooLate,
@@ -298,13 +298,13 @@ impl Client {
         let reply = self.transport.post(path, &[], form).await?;
         match reply.status {
             200..=299 => Ok(()),
-            // Jenkins' way to say "done": back to where a browser would have come from.
-            302 | 303 if !is_login(&reply) => Ok(()),
+            // Jenkins' way to say "done": back to the page of what was acted on. A proxy redirects elsewhere.
+            302 | 303 if leads_back(&reply, path) => Ok(()),
             _ => Err(refusal(path, &reply)),
         }
     }
 }
 
-fn is_login(reply: &Reply) -> bool {
-    reply.location.as_deref().is_some_and(path::leads_to_login)
+fn leads_back(reply: &Reply, path: &str) -> bool {
+    reply.location.as_deref().is_some_and(|location| path::leads_back(location, path))
 }

@@ -253,7 +253,7 @@ pub(super) fn refusal(path: &str, reply: &Reply) -> Error {
         409 => Error::NotBuildable { path },
         503 => Error::Starting,
         status @ (301 | 302 | 303 | 307 | 308) => match &reply.location {
-            Some(location) if path::leads_to_login(location) => Error::Unauthorized,
+            Some(location) if path::leads_to_login(location) => Error::LoginPage { path, to: path::origin(location) },
             Some(location) => Error::Redirected { path, to: path::origin(location) },
             None => Error::UnexpectedStatus { path, status },
         },

@@ -3,7 +3,7 @@
 //! Reading may be repeated at will. Acting never repeats itself: after an error whose `is_outcome_unknown` is true,
 //! the caller looks whether it happened.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::path;
 use super::transport::{Answer, Instance, Reply, Transport, refusal};
@@ -108,6 +108,19 @@ impl Client {
         let path = path::project(project)?;
         let answer = self.transport.read(&path, wire::PARAMETERS_TREE).await?;
         Ok(wire::declared_parameters(answer.value))
+    }
+
+    /// Reads what a project's lists do not tell before 2.94; the user needs Job/ExtendedRead or Job/Configure for it.
+    pub(super) async fn configuration_of(&self, project: &ProjectName) -> Result<wire::Configuration, Error> {
+        let path = path::project(project)?;
+        wire::configuration(&self.transport.read_configuration(&path).await?, &path)
+    }
+
+    /// Reads the labels that a node is configured with, for controllers before 2.94; the user needs Agent/ExtendedRead
+    /// or Agent/Configure for it. The built-in node shows its configuration to nobody.
+    pub(super) async fn configured_labels(&self, node: &NodeName) -> Result<BTreeSet<String>, Error> {
+        let path = path::node(node)?;
+        wire::node_labels(&self.transport.read_configuration(&path).await?, &path)
     }
 
     /// Returns whether a project is there for us.

@@ -90,6 +90,7 @@ impl SiteBuilder {
                 queue: QUICK,
                 idle_queue: QUICK,
                 modes: QUICK,
+                ..Intervals::default()
             },
             forbidden: BTreeMap::new(),
             others: Vec::new(),

@@ -6,7 +6,7 @@
 //! TOP      cli  config  web
 //! 2ND      runtime                                     the only room where things happen over time
 //! 1ST      journal  policy  jenkins  gearman  simulator
-//! GROUND   classic  label                              the plugin's rules and Jenkins' label language, pure
+//! GROUND   classic  label  xml                         the plugin's rules, Jenkins' label language, its config.xml; pure
 //! CELLAR   domain                                      values
 //! ```
 //!
@@ -27,3 +27,4 @@ pub mod policy;
 pub mod runtime;
 pub mod simulator;
 pub mod web;
+mod xml;

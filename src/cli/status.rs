@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use comfy_table::{Table, presets};
 
 use super::arguments::ControlSocket;
 use super::{Exit, terminal};
+use crate::jenkins::Part;
 use crate::runtime::status::{
     BuildState, BuildStatus, ControllerStatus, GearmanStatus, Mode, Status, WorkerState, WorkerStatus,
 };
@@ -50,11 +53,13 @@ pub(super) fn render(status: &Status) -> String {
     for note in &status.notes {
         line(&mut text, format!("note: {note}"));
     }
-    let troubles = status.controllers.iter().filter_map(|controller| Some((controller, controller.trouble.as_ref()?)));
-    for (controller, trouble) in troubles {
-        line(&mut text, format!("trouble with {}: {trouble}", controller.name));
+    for controller in &status.controllers {
+        for trouble in troubles(controller) {
+            line(&mut text, format!("trouble with {}: {trouble}", controller.name));
+        }
     }
     section(&mut text, "controllers", controllers(&status.controllers));
+    section(&mut text, "last seen", last_seen(&status.controllers));
     section(&mut text, "nodes", nodes(&status.controllers));
     section(&mut text, "functions", functions(status));
     section(&mut text, &format!("policies (generation {})", status.generation), super::policy::table(&status.policies));
@@ -83,7 +88,7 @@ pub(super) fn columns<const N: usize>(header: [&str; N]) -> Table {
 }
 
 fn controllers(controllers: &[ControllerStatus]) -> Table {
-    let mut table = columns(["CONTROLLER", "HOST", "STATE", "JENKINS", "NODES", "PROJECTS", "SEEN"]);
+    let mut table = columns(["CONTROLLER", "HOST", "STATE", "JENKINS", "NODES", "PROJECTS"]);
     for controller in controllers {
         table.add_row([
             controller.name.to_string(),
@@ -92,15 +97,59 @@ fn controllers(controllers: &[ControllerStatus]) -> Table {
             controller.jenkins_version.clone().unwrap_or_else(|| "?".to_owned()),
             controller.nodes.len().to_string(),
             controller.projects.to_string(),
-            controller.age_ms.map_or("never".to_owned(), |age| format!("{:.1} s ago", age as f64 / 1000.0)),
         ]);
     }
     table
 }
 
+/// Returns what is wrong with a controller: what cannot be read for the same reason stands together.
+fn troubles(controller: &ControllerStatus) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, (Vec<&str>, u64)> = BTreeMap::new();
+    for picture in &controller.pictures {
+        let Some(error) = &picture.error else { continue };
+        let (parts, longest) = reasons.entry(error).or_default();
+        parts.push(word(picture.part));
+        *longest = picture.failing_for_ms.unwrap_or(0).max(*longest);
+    }
+    let told = controller.trouble.iter().filter(|trouble| !reasons.contains_key(trouble.as_str())).cloned();
+    let unread = reasons.iter().map(|(error, (parts, longest))| {
+        let parts = parts.join(", ");
+        format!("{error} ({parts}; for {})", humantime::format_duration(Duration::from_secs(longest / 1000)))
+    });
+    told.chain(unread).collect()
+}
+
+/// Returns how old each part of each controller's picture is.
+fn last_seen(controllers: &[ControllerStatus]) -> Table {
+    let columns_of_parts = Part::ALL.map(|part| word(part).to_uppercase());
+    let mut table = columns::<0>([]);
+    table.set_header(std::iter::once("CONTROLLER".to_owned()).chain(columns_of_parts));
+    for controller in controllers {
+        let age = |part: Part| {
+            let picture = controller.pictures.iter().find(|picture| picture.part == part);
+            let age = picture.and_then(|picture| picture.age_ms);
+            age.map_or("never".to_owned(), |age| format!("{:.1} s ago", age as f64 / 1000.0))
+        };
+        table.add_row(std::iter::once(controller.name.to_string()).chain(Part::ALL.map(age)));
+    }
+    table
+}
+
+fn word(part: Part) -> &'static str {
+    match part {
+        Part::Nodes => "nodes",
+        Part::Modes => "modes",
+        Part::QuietingDown => "shutdown",
+        Part::Projects => "projects",
+        Part::Parameters => "parameters",
+        Part::Queue => "queue",
+    }
+}
+
 fn state(controller: &ControllerStatus) -> &'static str {
     match controller {
         ControllerStatus { reachable: false, .. } => "not reachable",
+        ControllerStatus { fresh: false, .. } => "takes no jobs: seen too long ago",
         ControllerStatus { quieting_down: true, .. } => "quieting down",
         ControllerStatus { serve: false, .. } => "managed only",
         _ => "serving",

@@ -252,8 +252,18 @@ fn status_shows_the_whole_picture() {
         ],
         "generation": 4,
         "controllers": [{
-            "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "quieting_down": false,
-            "jenkins_version": "2.516", "age_ms": 1234, "trouble": "token refused; check `token_file`", "projects": 9,
+            "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "fresh": true, "quieting_down": false,
+            "jenkins_version": "2.516", "age_ms": 1234, "trouble": "no answer in time", "projects": 9,
+            "pictures": [
+                { "part": "nodes", "age_ms": 1234, "bound_ms": 4800, "error": null, "failing_for_ms": null },
+                { "part": "modes", "age_ms": null, "bound_ms": 96000, "error": "grant the user X", "failing_for_ms": 1 },
+                { "part": "quieting-down", "age_ms": 50, "bound_ms": 4800, "error": null, "failing_for_ms": null },
+                { "part": "projects", "age_ms": 65000, "bound_ms": 48000, "error": "no answer in time",
+                  "failing_for_ms": 35000 },
+                { "part": "parameters", "age_ms": 65000, "bound_ms": 648000, "error": null, "failing_for_ms": null },
+                { "part": "queue", "age_ms": 9000, "bound_ms": 1600, "error": "no answer in time",
+                  "failing_for_ms": 700 }
+            ],
             "nodes": [
                 { "name": "n1", "online": true, "offline_reason": null, "executors": 2, "busy": 1, "functions": 12,
                   "workers": [
@@ -285,11 +295,16 @@ fn status_shows_the_whole_picture() {
         gearman 127.0.0.1:4730 (gearmand 1.1.20): 2 of 3 connected
         gearman gearman2:4730: not reached yet
         not ready: paused; `layshaft resume` goes on
-        trouble with ci1: token refused; check `token_file`
+        trouble with ci1: grant the user X (modes; for 0s)
+        trouble with ci1: no answer in time (projects, queue; for 35s)
 
         controllers
-         CONTROLLER  HOST  STATE    JENKINS  NODES  PROJECTS  SEEN
-         ci1         ci1   serving  2.516    2      9         1.2 s ago
+         CONTROLLER  HOST  STATE    JENKINS  NODES  PROJECTS
+         ci1         ci1   serving  2.516    2      9
+
+        last seen
+         CONTROLLER  NODES      MODES  SHUTDOWN   PROJECTS    PARAMETERS  QUEUE
+         ci1         1.2 s ago  never  0.1 s ago  65.0 s ago  65.0 s ago  9.0 s ago
 
         nodes
          NODE  CONTROLLER  STATE                            BUSY    FUNCTIONS  WORKERS

@@ -327,7 +327,8 @@ impl Checker<'_> {
     }
 
     fn intervals(&mut self, at: &str, poll: &jenkins::Intervals) {
-        let jenkins::Intervals { nodes, projects, parameters, queue, idle_queue, modes } = poll;
+        let jenkins::Intervals { nodes, projects, parameters, queue, idle_queue, modes, stale_after, gone_after } =
+            poll;
         let intervals = [
             ("nodes", nodes),
             ("projects", projects),
@@ -338,6 +339,15 @@ impl Checker<'_> {
         ];
         for (key, interval) in intervals {
             self.within(&format!("{at}.{key}"), *interval, 100 * MILLISECOND, DAY);
+        }
+        // Sooner it would be stale between two looks.
+        let bound = poll.bound(jenkins::Part::Nodes);
+        if let Some(stale_after) = stale_after {
+            self.within(&format!("{at}.stale_after"), *stale_after, bound, DAY);
+        }
+        if let Some(gone_after) = gone_after {
+            let stale_after = poll.stale_after(jenkins::Part::Nodes).unwrap_or(bound);
+            self.within(&format!("{at}.gone_after"), *gone_after, stale_after, DAY);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Reading may be repeated at will. Acting never repeats itself: after an error whose `is_outcome_unknown` is true,
 //! the caller looks whether it happened.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::path;
 use super::transport::{Answer, Instance, Reply, Transport, refusal};
@@ -110,6 +110,19 @@ impl Client {
         Ok(wire::declared_parameters(answer.value))
     }
 
+    /// Reads what a project's lists do not tell before 2.94; the user needs Job/ExtendedRead or Job/Configure for it.
+    pub(super) async fn configuration_of(&self, project: &ProjectName) -> Result<wire::Configuration, Error> {
+        let path = path::project(project)?;
+        wire::configuration(&self.transport.read_configuration(&path).await?, &path)
+    }
+
+    /// Reads the labels that a node is configured with, for controllers before 2.94; the user needs Agent/ExtendedRead
+    /// or Agent/Configure for it. The built-in node shows its configuration to nobody.
+    pub(super) async fn configured_labels(&self, node: &NodeName) -> Result<BTreeSet<String>, Error> {
+        let path = path::node(node)?;
+        wire::node_labels(&self.transport.read_configuration(&path).await?, &path)
+    }
+
     /// Returns whether a project is there for us.
     pub async fn has_project(&self, project: &ProjectName) -> Result<bool, Error> {
         self.exists(&path::project(project)?, wire::PROJECT_EXISTS_TREE).await
@@ -178,7 +191,7 @@ impl Client {
             // The normal answer for an item that was handed to an executor or has left.
             500 => Ok(Cancelled::TooLate),
             // Before 2.211 the answer is the same whatever happened, so the item itself has to tell.
-            302 if !is_login(&reply) => Ok(match self.left_item(id).await? {
+            302 if leads_back(&reply, path) => Ok(match self.left_item(id).await? {
                 LeftItem::Cancelled => Cancelled::Yes,
                 LeftItem::Unknown => Cancelled::Unknown,
                 LeftItem::Queued | LeftItem::Starting | LeftItem::Started(_) => Cancelled::TooLate,
@@ -298,13 +311,13 @@ impl Client {
         let reply = self.transport.post(path, &[], form).await?;
         match reply.status {
             200..=299 => Ok(()),
-            // Jenkins' way to say "done": back to where a browser would have come from.
-            302 | 303 if !is_login(&reply) => Ok(()),
+            // Jenkins' way to say "done": back to the page of what was acted on. A proxy redirects elsewhere.
+            302 | 303 if leads_back(&reply, path) => Ok(()),
             _ => Err(refusal(path, &reply)),
         }
     }
 }
 
-fn is_login(reply: &Reply) -> bool {
-    reply.location.as_deref().is_some_and(path::leads_to_login)
+fn leads_back(reply: &Reply, path: &str) -> bool {
+    reply.location.as_deref().is_some_and(|location| path::leads_back(location, path))
 }

@@ -9,6 +9,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::Intervals;
 use crate::domain::human_duration;
 
 /// How to reach one controller.
@@ -27,30 +28,6 @@ pub struct Config {
     /// How often the controller is asked.
     #[serde(default)]
     pub poll: Intervals,
-}
-
-/// How often each kind of thing is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Intervals {
-    /// Nodes with their running builds, and whether the controller prepares to shut down. Default: 3s.
-    #[serde(with = "human_duration")]
-    pub nodes: Duration,
-    /// The list of projects, without their parameters. Default: 30s.
-    #[serde(with = "human_duration")]
-    pub projects: Duration,
-    /// Which parameters the projects declare; new projects are looked up at once. Default: 10m.
-    #[serde(with = "human_duration")]
-    pub parameters: Duration,
-    /// The queue, while a build of ours is in it. Default: 1s.
-    #[serde(with = "human_duration")]
-    pub queue: Duration,
-    /// The queue, while nothing of ours is in it. Default: 10s.
-    #[serde(with = "human_duration")]
-    pub idle_queue: Duration,
-    /// Which nodes are reserved for projects that name them ("usage"). Default: 60s.
-    #[serde(with = "human_duration")]
-    pub modes: Duration,
 }
 
 /// Who asks.
@@ -104,19 +81,6 @@ impl BaseUrl {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
         url
-    }
-}
-
-impl Default for Intervals {
-    fn default() -> Self {
-        Self {
-            nodes: Duration::from_secs(3),
-            projects: Duration::from_secs(30),
-            parameters: Duration::from_secs(600),
-            queue: Duration::from_secs(1),
-            idle_queue: Duration::from_secs(10),
-            modes: Duration::from_secs(60),
-        }
     }
 }
 

@@ -18,6 +18,14 @@ pub enum Error {
     Interrupted { reason: String },
     #[error("the controller does not accept the user and token; check both, and that the token was not revoked")]
     Unauthorized,
+    #[error("jenkins {version} is too old: 1.519 is the first version that tells what became of a build; update it")]
+    TooOld { version: String },
+    /// A redirect that asks a person to log in.
+    #[error(
+        "{path} leads to a login page ({to}): neither the user nor the token arrives; check both, and that a proxy in \
+         between passes API tokens on"
+    )]
+    LoginPage { path: String, to: String },
     #[error("the controller refused {path}: {}", missing(required_permission.as_deref()))]
     Forbidden {
         path: String,
@@ -78,7 +86,9 @@ impl Error {
         match self {
             Self::Setup { .. }
             | Self::Unreachable { .. }
+            | Self::TooOld { .. }
             | Self::Unauthorized
+            | Self::LoginPage { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::NotBuildable { .. }
@@ -121,6 +131,9 @@ fn missing(permission: Option<&str>) -> String {
         "hudson.model.Run.Update" => "Run/Update",
         "hudson.model.Computer.Disconnect" => "Agent/Disconnect",
         "hudson.model.Computer.Connect" => "Agent/Connect",
+        "hudson.model.Computer.ExtendedRead" => "Agent/ExtendedRead",
+        "hudson.model.Item.ExtendedRead" => "Job/ExtendedRead",
+        "hudson.model.Item.Configure" => "Job/Configure",
         other => return format!("grant the user the permission {other}"),
     };
     format!("grant the user the permission {shown} ({id})")

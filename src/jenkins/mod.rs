@@ -7,15 +7,18 @@
 mod client;
 mod config;
 mod error;
+mod intervals;
 mod path;
 mod poll;
+mod release;
 mod transport;
 mod trigger;
 mod wire;
 
 pub use client::{Cancelled, Clearing, Client};
-pub use config::{BaseUrl, Config, Credentials, Intervals, InvalidUrl};
+pub use config::{BaseUrl, Config, Credentials, InvalidUrl};
 pub use error::Error;
+pub use intervals::Intervals;
 pub use poll::{Part, Picture, Poller, QueueInterest, Seen, Trouble, Watcher};
 pub use transport::{Answer, Instance, install_crypto_provider};
 pub use trigger::Trigger;

@@ -78,10 +78,23 @@ pub(super) fn leads_to_project(location: &str, name: &ProjectName) -> bool {
     read_project_segments(&segments(location)).as_ref() == Some(name)
 }
 
+/// Returns whether a redirect leads from an action to the page that the action is on, whatever stands before that. It
+/// comes as `.`, or as an address of which the controller made it.
+pub(super) fn leads_back(location: &str, action: &str) -> bool {
+    let (page, _) = action.rsplit_once('/').unwrap_or_default();
+    let read = |url| segments(url).into_iter().filter(|part| *part != ".").map(decoded).collect::<Option<Vec<_>>>();
+    match (read(location), read(page)) {
+        (Some(to), Some(page)) => to.is_empty() && location.starts_with('.') || to.ends_with(&page),
+        _ => false,
+    }
+}
+
 /// Returns whether a redirect asks a person to log in.
 pub(super) fn leads_to_login(location: &str) -> bool {
     let segments = segments(location);
-    let is_login = |part: &str| matches!(part, "securityRealm" | "login" | "loginEntry" | "oauth2");
+    let is_login = |part: &str| {
+        matches!(part, "securityRealm" | "login" | "loginEntry" | "signin" | "oauth2" | "saml2" | "sso" | "adfs")
+    };
     // A project or node may bear such a name.
     let is_name = |index: usize| index > 0 && matches!(segments[index - 1], "job" | "computer");
     segments.iter().enumerate().any(|(index, part)| is_login(part) && !is_name(index))
@@ -137,6 +150,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_the_page_of_an_action_is_the_way_back_from_it() {
+        let action = "/job/team/job/feature%252Fx/3/stop";
+        for (location, is_back) in [
+            (".", true),
+            ("./", true),
+            ("http://other.host/ctx/job/team/job/feature%252Fx/3/", true),
+            ("/job/team/job/feature%252Fx/3/.", true),
+            ("", false),
+            ("/", false),
+            ("..", false),
+            ("http://other.host/job/team/job/feature%252Fx/", false),
+            ("http://other.host/job/team/job/feature%252Fx/4/", false),
+            ("https://sso.example.org/?back=/job/team/job/feature%252Fx/3/", false),
+        ] {
+            assert_eq!(leads_back(location, action), is_back, "{location:?}");
+        }
+        assert!(leads_back("http://ci/computer/a%201/", "/computer/a%201/toggleOffline"));
+        assert!(leads_back("http://ci/queue/", "/queue/cancelItem"));
+    }
 
     #[test]
     fn each_part_of_a_name_is_encoded_by_itself() {

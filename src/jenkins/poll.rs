@@ -1,7 +1,7 @@
 //! Keeps a picture of one controller by asking it over and over, in few large requests.
 //!
-//! Each part of the picture has a task of its own with at most one request on its way, so that a slow list of projects
-//! never delays the nodes. The poller only reads and only tells: it decides nothing, and it forgets nothing because of
+//! Each part of the picture has a task of its own with at most one list on its way, so that a slow list of projects
+//! never delays the nodes; single things are looked up beside it, a few at a time. The poller only reads and only tells: it decides nothing, and it forgets nothing because of
 //! one failed or incomplete answer.
 //!
 //! ```text
@@ -13,6 +13,9 @@
 //! ```
 
 mod board;
+mod configured_labels;
+mod gathered;
+mod look_ups;
 mod memory;
 mod pace;
 mod picture;
@@ -22,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -111,12 +114,23 @@ async fn turn<R: Round>(mut round: R, board: Arc<Board>, mut pace: Pace) {
         board.silence(R::PART);
         let asked_at = Instant::now();
         let outcome = round.look(asked_at).await;
-        board.settle(R::PART, &outcome);
-        let pause = pace.pause(round.interval(), outcome.is_ok());
-        // Both arms are cancel safe: a bell that rang meanwhile stays rung.
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = board.rung(R::PART), if outcome.is_ok() => sleep_until(asked_at + SHORTEST_PAUSE).await,
+        board.settle(R::PART, asked_at, &outcome);
+        let answered_at = Instant::now();
+        let pause = match &outcome {
+            Ok(()) => pace.after_answer(round.interval(), answered_at - asked_at),
+            Err(_) => pace.after_failure(round.interval()),
+        };
+        let ask_again_at = answered_at + pause;
+        loop {
+            // All arms are cancel safe: a bell that rang meanwhile stays rung.
+            tokio::select! {
+                () = sleep_until(ask_again_at) => break,
+                () = board.rung(R::PART), if outcome.is_ok() => {
+                    sleep_until(asked_at + SHORTEST_PAUSE).await;
+                    break;
+                }
+                () = round.look_up() => {}
+            }
         }
     }
 }

@@ -58,7 +58,10 @@ async fn failures_of_reading_are_told_apart() {
         (status(200), Error::NotJson { path: path() }),
         (json(r#"{"items": [{"id":"#), Error::Truncated { path: path() }),
         (short, Error::Truncated { path: path() }),
-        (answer(302, &[("Location", "/login?from=%2Fqueue")], ""), Error::Unauthorized),
+        (
+            answer(302, &[("Location", "https://sso.example.org/login?from=%2Fqueue")], ""),
+            Error::LoginPage { path: path(), to: "https://sso.example.org".into() },
+        ),
         (
             answer(301, &[("Location", "https://ci.example.org/queue/api/json?secret")], ""),
             Error::Redirected { path: path(), to: "https://ci.example.org".into() },
@@ -228,7 +231,7 @@ async fn cancelling_is_understood_on_every_version() {
         assert_eq!(script.lines()[0], "POST /ctx/queue/cancelItem?id=5");
     }
     let script = Script::new([answer(302, &[("Location", "/login")], "")]).await;
-    assert_eq!(script.client.cancel(QueueItemId(5)).await.unwrap_err(), Error::Unauthorized);
+    assert!(matches!(script.client.cancel(QueueItemId(5)).await.unwrap_err(), Error::LoginPage { .. }));
 }
 
 #[tokio::test]
@@ -244,8 +247,9 @@ async fn left_items_and_builds_that_are_gone_are_answers_and_not_errors() {
 
 #[tokio::test]
 async fn acting_on_builds_and_nodes_uses_the_calls_that_every_version_has() {
-    let done = || answer(302, &[("Location", "http://elsewhere/job/login/")], "");
-    let script = Script::new([done(), done(), status(404), done(), done()]).await;
+    let done = || answer(302, &[("Location", "http://elsewhere/x/job/team/job/feature%252Fx/3/")], "");
+    let marked = answer(302, &[("Location", "http://elsewhere/computer/(master)/")], "");
+    let script = Script::new([done(), answer(302, &[("Location", ".")], ""), status(404), done(), marked]).await;
     let client = &script.client;
     client.stop(&build()).await.unwrap();
     client.terminate(&build()).await.unwrap();
@@ -262,6 +266,24 @@ async fn acting_on_builds_and_nodes_uses_the_calls_that_every_version_has() {
     );
     assert_eq!(requests[4].line, "POST /ctx/computer/(master)/changeOfflineCause");
     assert_eq!(requests[4].body, "offlineMessage=by+layshaft");
+}
+
+#[tokio::test]
+async fn a_redirect_elsewhere_is_not_taken_for_done() {
+    let to = |location: &str| answer(302, &[("Location", location)], "");
+    for (location, expected) in [
+        ("https://proxy.example.org/", "set `url` to its final address"),
+        ("/job/team/job/feature%252Fx/", "another path"),
+        ("https://sso.example.org/adfs/ls?wa=signin", "login page (https://sso.example.org)"),
+    ] {
+        let script = Script::new([to(location), to(location)]).await;
+        let stopped = script.client.stop(&build()).await.unwrap_err().to_string();
+        let marked = script.client.mark_offline(&NodeName::agent("a"), "x").await.unwrap_err().to_string();
+        assert!(stopped.contains(expected) && marked.contains(expected), "{stopped}; {marked}");
+        assert_eq!(script.lines().len(), 2, "nothing is followed");
+    }
+    let script = Script::new([answer(302, &[], "")]).await;
+    assert!(script.client.stop(&build()).await.is_err(), "a redirect to nowhere");
 }
 
 #[tokio::test]

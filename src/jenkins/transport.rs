@@ -130,13 +130,23 @@ impl Transport {
     pub(super) async fn read<T: DeserializeOwned>(&self, path: &str, tree: &str) -> Result<Answer<T>, Error> {
         let address = format!("{path}/api/json");
         let request = self.request(Method::GET, &address).query(&[("tree", tree)]);
+        let Answer { value: body, instance } = self.get(request, &address).await?;
+        Ok(Answer { value: wire::decode(&body, &address)?, instance })
+    }
+
+    /// Reads the `config.xml` of a project or node.
+    pub(super) async fn read_configuration(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let address = format!("{path}/config.xml");
+        Ok(self.get(self.request(Method::GET, &address), &address).await?.value)
+    }
+
+    async fn get(&self, request: RequestBuilder, address: &str) -> Result<Answer<Vec<u8>>, Error> {
         let mut response = request.send().await.map_err(|error| sending_failed(&error))?;
         let instance = self.note_instance(response.headers());
         if response.status() != StatusCode::OK {
-            return Err(refusal(&address, &Reply::of(&response)));
+            return Err(refusal(address, &Reply::of(&response)));
         }
-        let body = self.body(&mut response, &address).await?;
-        Ok(Answer { value: wire::decode(&body, &address)?, instance })
+        Ok(Answer { value: self.body(&mut response, address).await?, instance })
     }
 
     /// Sends a request that should change something, and returns its answer whatever the status is.
@@ -253,7 +263,7 @@ pub(super) fn refusal(path: &str, reply: &Reply) -> Error {
         409 => Error::NotBuildable { path },
         503 => Error::Starting,
         status @ (301 | 302 | 303 | 307 | 308) => match &reply.location {
-            Some(location) if path::leads_to_login(location) => Error::Unauthorized,
+            Some(location) if path::leads_to_login(location) => Error::LoginPage { path, to: path::origin(location) },
             Some(location) => Error::Redirected { path, to: path::origin(location) },
             None => Error::UnexpectedStatus { path, status },
         },

@@ -26,7 +26,7 @@ pub(super) fn read(project: &ProjectName, path: &str, reply: &Reply) -> Result<T
         (201, Some(item)) => Ok(Trigger::Queued(item)),
         (303, Some(item)) => Ok(Trigger::MergedInto(item)),
         (302, None) if leads_home(reply, project) => Ok(Trigger::Refused),
-        (302 | 303, None) if leads_to_login(reply) => Err(Error::Unauthorized),
+        (302 | 303, None) if leads_to_login(reply) => Err(refusal(path, reply)),
         // Other success answers may have queued something, but what?
         (status @ (200..=299 | 302 | 303), _) => Err(Error::NoQueueItem { path: path.to_owned(), status }),
         _ => Err(refusal(path, reply)),

@@ -5,6 +5,7 @@
 //! an error, since an empty list would mean that everything is gone. No error repeats what a document says.
 
 mod builds;
+mod configuration;
 mod nodes;
 mod projects;
 mod queue;
@@ -21,6 +22,7 @@ use super::Error;
 use crate::domain::Parameters;
 
 pub(super) use builds::{BUILD_TREE, build, builds, builds_tree};
+pub(super) use configuration::{Configuration, configuration, node_labels};
 pub(super) use nodes::{MODES_TREE, NODE_EXISTS_TREE, NODES_TREE, OFFLINE_MARK_TREE, modes, nodes, offline_mark};
 pub(super) use projects::{
     Detail, Entry, PARAMETERS_TREE, PROJECT_EXISTS_TREE, declared_parameters, projects, projects_tree,

@@ -344,6 +344,7 @@ fn spawn_pollers(
             serve: parts.serve,
             client: parts.client,
             watcher,
+            intervals: parts.jenkins.poll,
             for_policies,
             _stop_poller: stop.drop_guard(),
         };

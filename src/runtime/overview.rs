@@ -1,9 +1,11 @@
 //! The reconciler's picture as people see it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::domain::{ControllerName, FunctionName};
 use crate::gearman::admin::ServerKind;
+use crate::jenkins::{Intervals, Part, Picture};
 
 use super::attempts::Attempt;
 use super::identity::{ConnectionId, Role};
@@ -12,8 +14,8 @@ use super::refusals;
 use super::server::Server;
 use super::site::{Controller, View};
 use super::status::{
-    BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, Status, WorkerState,
-    WorkerStatus,
+    BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, PictureStatus, Status,
+    WorkerState, WorkerStatus,
 };
 
 impl Reconciler {
@@ -109,17 +111,31 @@ impl Reconciler {
             host: controller.host.clone(),
             serve: controller.serve,
             reachable: snapshot.is_some_and(|snapshot| snapshot.reachable),
+            fresh: snapshot.is_some_and(|snapshot| snapshot.fresh),
             quieting_down: snapshot.is_some_and(|snapshot| snapshot.quieting_down),
             jenkins_version: picture.version.clone(),
-            age_ms: picture
-                .nodes
-                .as_ref()
-                .map(|nodes| u64::try_from(nodes.asked_at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            age_ms: picture.nodes.as_ref().map(|nodes| millis(nodes.asked_at.elapsed())),
             trouble: not_cleared.or(trouble),
+            pictures: Part::ALL.map(|part| picture_of(part, &picture, &controller.intervals)).into(),
             projects: snapshot.map_or(0, |snapshot| snapshot.projects.len()),
             nodes: nodes.collect(),
         }
     }
+}
+
+fn picture_of(part: Part, picture: &Picture, intervals: &Intervals) -> PictureStatus {
+    let trouble = picture.trouble_of(part);
+    PictureStatus {
+        part,
+        age_ms: picture.read_at(part).map(|read_at| millis(read_at.elapsed())),
+        bound_ms: millis(intervals.bound(part)),
+        error: trouble.map(|trouble| trouble.text.clone()),
+        failing_for_ms: trouble.map(|trouble| millis(trouble.since.elapsed())),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn worker(id: &ConnectionId, link: &Link, host: &str) -> WorkerStatus {

@@ -148,7 +148,7 @@ fn plan_pool(
     held_back: &BTreeSet<ProjectName>,
     steps: &mut Vec<Step>,
 ) {
-    let may_grab = world.grabbing && controller.reachable && !controller.quieting_down;
+    let may_grab = world.grabbing && controller.reachable && controller.fresh && !controller.quieting_down;
     let Capacity { own: mut left_to_busy, idle } = if may_grab { capacity } else { Capacity { own: 0, idle: 0 } };
     let fresh = Connection::default();
     let mut candidates = Vec::new();

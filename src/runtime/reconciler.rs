@@ -26,9 +26,7 @@ use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
 use super::table::{FunctionTable, Row, table};
 use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
-
-/// A controller that has not answered for so long offers nothing.
-const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
+use crate::jenkins::Part;
 
 /// How often the loop looks although nothing happened: for back-offs that run out.
 const TICK: Duration = Duration::from_secs(1);
@@ -324,12 +322,15 @@ impl Reconciler {
                 continue;
             }
             let picture = controller.watcher.picture().borrow().clone();
+            let intervals = &controller.intervals;
             let (Some(nodes), Some(projects)) = (&picture.nodes, &picture.projects) else {
                 // Its poller is new, as after a change of the configuration: what the one before saw still holds.
                 if let Some(known) = previous.controllers.get(name) {
                     let tags = controller.for_policies.tags.clone();
-                    let reachable = known.reachable && picture.trouble.is_none();
-                    let known = Controller { tags, serve: controller.serve, reachable, ..known.clone() };
+                    let age = known.nodes_asked_at.elapsed();
+                    let reachable = known.reachable && age <= intervals.gone_after();
+                    let fresh = known.fresh && intervals.stale_after(Part::Nodes).is_none_or(|after| age <= after);
+                    let known = Controller { tags, serve: controller.serve, reachable, fresh, ..known.clone() };
                     controllers.insert(name.clone(), known);
                 }
                 continue;
@@ -341,8 +342,10 @@ impl Reconciler {
                     (node.offline, node.temporarily_offline) = (true, true);
                 }
             }
+            let stale = picture.stale(intervals, Instant::now());
             // By its nodes alone: the other lists are read too seldom to tell an outage from one failed answer.
-            let silent = picture.trouble.is_some() && nodes.asked_at.elapsed() > UNREACHABLE_AFTER;
+            let reachable = nodes.asked_at.elapsed() <= intervals.gone_after();
+            tell(name, previous.controllers.get(name), stale, reachable);
             controllers.insert(
                 name.clone(),
                 Controller {
@@ -351,7 +354,9 @@ impl Reconciler {
                     nodes_asked_at: nodes.asked_at,
                     projects: Arc::clone(&projects.value),
                     quieting_down: picture.quieting_down.as_ref().is_some_and(|seen| *seen.value),
-                    reachable: !silent,
+                    reachable,
+                    // Whether it prepares to shut down must have been told once.
+                    fresh: stale.is_none() && picture.quieting_down.is_some(),
                     serve: controller.serve,
                 },
             );
@@ -464,6 +469,21 @@ impl Link {
     fn revoke(&mut self) {
         self.state.leased = false;
         let _closed_meanwhile = self.commands.send(Command::Revoke(self.settling.revoke()));
+    }
+}
+
+/// Logs what changes with the age of what is known of a controller.
+fn tell(controller: &ControllerName, before: Option<&Controller>, stale: Option<Part>, reachable: bool) {
+    let (was_fresh, was_reachable) = before.map_or((true, true), |before| (before.fresh, before.reachable));
+    match stale {
+        Some(part) if was_fresh => {
+            warn!(%controller, ?part, "what is known of the controller is too old; no job is taken for it until it answers");
+        }
+        None if !was_fresh => info!(%controller, "the controller is known well enough; jobs are taken for it"),
+        _ => {}
+    }
+    if was_reachable && !reachable {
+        warn!(%controller, "the controller counts as gone; its functions are withdrawn until it answers");
     }
 }
 

@@ -105,6 +105,7 @@ pub(super) struct Controller {
     pub(super) serve: bool,
     pub(super) client: jenkins::Client,
     pub(super) watcher: jenkins::Watcher,
+    pub(super) intervals: jenkins::Intervals,
     pub(super) for_policies: policy::Controller,
     /// Ends its poller with the last who knows it: a build that runs while the configuration changes is followed by
     /// what it began with.

@@ -30,8 +30,10 @@ pub(super) struct Controller {
     pub(super) nodes_asked_at: Instant,
     pub(super) projects: Arc<Vec<Project>>,
     pub(super) quieting_down: bool,
-    /// It answered lately. The functions of an unreachable controller are withdrawn.
+    /// It is not gone. The functions of an unreachable controller are withdrawn.
     pub(super) reachable: bool,
+    /// What is known of it is recent enough for jobs to be taken on it.
+    pub(super) fresh: bool,
     /// Offers builds; otherwise it is only managed and looked at.
     pub(super) serve: bool,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
+use crate::jenkins::Part;
 use crate::policy::SlotStatus;
 
 /// Everything at one moment.
@@ -50,15 +51,34 @@ pub struct ControllerStatus {
     pub name: ControllerName,
     pub host: String,
     pub serve: bool,
+    /// It is not gone: its functions are on offer.
     pub reachable: bool,
+    /// What is known of it is recent enough for jobs to be taken on it.
+    pub fresh: bool,
     pub quieting_down: bool,
     pub jenkins_version: Option<String>,
     /// How old the picture of its nodes is.
     pub age_ms: Option<u64>,
     /// What is wrong with it, and what to do.
     pub trouble: Option<String>,
+    /// How old what is known of it is, part by part.
+    pub pictures: Vec<PictureStatus>,
     pub projects: usize,
     pub nodes: Vec<NodeStatus>,
+}
+
+/// What is known of one part of a controller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PictureStatus {
+    pub part: Part,
+    /// How long ago the request left whose answer is the newest; none if there was none yet.
+    pub age_ms: Option<u64>,
+    /// T: within which time a change of this part is seen while the controller answers well.
+    pub bound_ms: u64,
+    /// Why it cannot be read now.
+    pub error: Option<String>,
+    /// For how long it could not be read.
+    pub failing_for_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

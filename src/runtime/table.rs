@@ -423,6 +423,7 @@ mod tests {
                 projects: Arc::new(projects.clone()),
                 quieting_down: false,
                 reachable: true,
+                fresh: true,
                 serve: true,
             };
             (ControllerName::new(*name), controller)

@@ -20,6 +20,8 @@ pub enum Fault {
     Status(u16),
     /// 200 with a page where JSON was asked for, as from a proxy's login.
     Html,
+    /// A redirect to that address, as from a proxy that wants people to log in.
+    Redirect(&'static str),
     /// 200 with half an answer.
     Truncate,
     /// The connection is closed, and the request has never been looked at.

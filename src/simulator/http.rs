@@ -36,6 +36,7 @@ pub(super) async fn serve(
         Some(Fault::Latency(latency)) => tokio::time::sleep(latency).await,
         Some(Fault::Status(status)) => return respond(&shared, Answer::page(status, "simulated fault"), false),
         Some(Fault::Html) => return respond(&shared, Answer::page(200, "Sign in to the proxy"), false),
+        Some(Fault::Redirect(to)) => return respond(&shared, Answer::redirect(to), false),
         Some(Fault::Truncate | Fault::DropAfterAccept) | None => {}
     }
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {

@@ -22,7 +22,6 @@ mod scheduling;
 mod tree;
 mod version;
 mod world;
-mod xml;
 
 #[cfg(test)]
 mod http_tests;

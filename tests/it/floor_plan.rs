@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "web"],
     &["runtime"],
     &["journal", "policy", "jenkins", "gearman", "simulator"],
-    &["classic", "label"],
+    &["classic", "label", "xml"],
     &["domain"],
 ];
 

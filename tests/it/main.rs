@@ -17,6 +17,7 @@ mod management;
 mod matrix;
 mod pipelines;
 mod policies;
+mod polling;
 mod probes;
 mod registration;
 mod rows;

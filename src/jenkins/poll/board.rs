@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::picture::{Part, Picture};
 use crate::domain::{Mode, NodeName};
@@ -123,29 +123,56 @@ impl Board {
         }
     }
 
-    /// Notes how a round ended.
-    pub(super) fn settle(&self, part: Part, outcome: &Result<(), Error>) {
-        self.picture.send_if_modified(|picture| match outcome {
-            Ok(()) if picture.trouble.is_none() => false,
-            Ok(()) => {
-                let over = Arc::make_mut(picture).clear_trouble(part);
-                if let Some(trouble) = &over {
-                    info!(?part, after = ?trouble.since.elapsed(), "the controller can be read again");
+    /// Notes how a round ended that began then.
+    pub(super) fn settle(&self, part: Part, asked_at: Instant, outcome: &Result<(), Error>) {
+        self.picture.send_if_modified(|picture| {
+            let picture = Arc::make_mut(picture);
+            match outcome {
+                Ok(()) => {
+                    let over = picture.note_read(part, asked_at);
+                    if let Some(trouble) = &over {
+                        info!(?part, after = ?trouble.since.elapsed(), "the controller can be read again");
+                    }
+                    over.is_some()
                 }
-                over.is_some()
-            }
-            // Without modes every node counts as open to all, which is no reason to distrust the picture.
-            Err(error) if part == Part::Modes => {
-                debug!(%error, "failed to read the modes of nodes");
-                false
-            }
-            Err(error) => {
-                let is_news = Arc::make_mut(picture).note_trouble(part, error.to_string());
-                if is_news {
-                    warn!(?part, %error, "failed to read the controller");
+                Err(error) => {
+                    let is_news = picture.note_trouble(part, error.to_string());
+                    if is_news && part == Part::Modes {
+                        let text = "failed to read which nodes are reserved; as before, or open to all if never read";
+                        info!(%error, "{text}");
+                    } else if is_news {
+                        warn!(?part, %error, "failed to read the controller");
+                    }
+                    is_news
                 }
-                is_news
             }
+        });
+    }
+
+    /// Notes why something cannot be read that is looked up beside the lists.
+    pub(super) fn note_trouble(&self, part: Part, error: &Error) {
+        self.picture.send_if_modified(|picture| {
+            let is_news = Arc::make_mut(picture).note_trouble(part, error.to_string());
+            if is_news {
+                warn!(?part, %error, "failed to read the controller");
+            }
+            is_news
+        });
+    }
+
+    /// Notes that all parameters are known; if all were just read, by a list that was asked for then and what was
+    /// looked up after it.
+    pub(super) fn note_parameters(&self, asked_at: Option<Instant>) {
+        self.picture.send_if_modified(|picture| {
+            if asked_at.is_none() && picture.trouble_of(Part::Parameters).is_none() {
+                return false;
+            }
+            let picture = Arc::make_mut(picture);
+            let over = match asked_at {
+                Some(asked_at) => picture.note_read(Part::Parameters, asked_at),
+                None => picture.clear_trouble(Part::Parameters),
+            };
+            over.is_some()
         });
     }
 

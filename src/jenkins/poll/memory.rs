@@ -17,8 +17,9 @@ impl<K: Ord + Clone, V: Clone> Memory<K, V> {
         Self { key, listed: Vec::new(), misses: BTreeMap::new() }
     }
 
-    /// Takes an answer in: what it lacks is kept behind what it holds, until it was missing too often.
-    pub(super) fn take_in(&mut self, answer: Vec<V>) {
+    /// Takes an answer in: what it lacks is kept behind what it holds, until it was missing too often. What is just
+    /// being `asked` after by itself is not missing any longer for that: the answer decides.
+    pub(super) fn take_in(&mut self, answer: Vec<V>, asked: &BTreeSet<K>) {
         let mut named = BTreeSet::new();
         let mut listed: Vec<V> = answer.into_iter().filter(|value| named.insert((self.key)(value).clone())).collect();
         self.misses.retain(|key, _| !named.contains(key));
@@ -28,7 +29,7 @@ impl<K: Ord + Clone, V: Clone> Memory<K, V> {
                 continue;
             }
             let misses = self.misses.entry(key.clone()).or_default();
-            *misses += 1;
+            *misses += u32::from(!asked.contains(key) || *misses == 0);
             if *misses < MISSES_UNTIL_GONE {
                 listed.push(value);
             } else {
@@ -59,11 +60,14 @@ impl<K: Ord + Clone, V: Clone> Memory<K, V> {
         }
     }
 
-    /// Notes that something is certainly gone.
-    pub(super) fn forget(&mut self, key: &K) {
-        self.misses.remove(key);
-        let of = self.key;
-        self.listed.retain(|value| of(value) != key);
+    /// Notes that something that was missing is certainly gone; false if a list has held it since.
+    pub(super) fn forget(&mut self, key: &K) -> bool {
+        let was_missing = self.misses.remove(key).is_some();
+        if was_missing {
+            let of = self.key;
+            self.listed.retain(|value| of(value) != key);
+        }
+        was_missing
     }
 }
 
@@ -75,6 +79,10 @@ mod tests {
         Memory::new(|(name, _)| name)
     }
 
+    fn take_in(memory: &mut Memory<&'static str, (&'static str, u32)>, answer: Vec<(&'static str, u32)>) {
+        memory.take_in(answer, &BTreeSet::new());
+    }
+
     fn names(memory: &Memory<&'static str, (&'static str, u32)>) -> Vec<&'static str> {
         memory.listed().iter().map(|(name, _)| *name).collect()
     }
@@ -82,38 +90,52 @@ mod tests {
     #[test]
     fn something_is_gone_only_after_it_was_missing_three_times_in_a_row() {
         let mut memory = memory();
-        memory.take_in(vec![("b", 1), ("a", 1)]);
-        memory.take_in(vec![("a", 2)]);
-        memory.take_in(vec![("a", 3)]);
+        take_in(&mut memory, vec![("b", 1), ("a", 1)]);
+        take_in(&mut memory, vec![("a", 2)]);
+        take_in(&mut memory, vec![("a", 3)]);
         assert_eq!(names(&memory), ["a", "b"]);
-        memory.take_in(vec![("b", 4), ("a", 4)]);
+        take_in(&mut memory, vec![("b", 4), ("a", 4)]);
         assert!(memory.missing().is_empty());
         for _ in 0..2 {
-            memory.take_in(vec![("a", 5)]);
+            take_in(&mut memory, vec![("a", 5)]);
             assert_eq!((names(&memory), memory.missing()), (vec!["a", "b"], vec!["b"]));
         }
-        memory.take_in(vec![("a", 5)]);
+        take_in(&mut memory, vec![("a", 5)]);
         assert_eq!((names(&memory), memory.missing()), (vec!["a"], vec![]));
     }
 
     #[test]
     fn the_order_is_the_controllers_and_the_newest_value_counts() {
         let mut memory = memory();
-        memory.take_in(vec![("b", 1), ("a", 1)]);
-        memory.take_in(vec![("c", 2), ("a", 2), ("b", 2), ("c", 3)]);
+        take_in(&mut memory, vec![("b", 1), ("a", 1)]);
+        take_in(&mut memory, vec![("c", 2), ("a", 2), ("b", 2), ("c", 3)]);
         assert_eq!(memory.listed(), [("c", 2), ("a", 2), ("b", 2)]);
     }
 
     #[test]
     fn a_look_at_the_thing_itself_decides_sooner() {
         let mut memory = memory();
-        memory.take_in(vec![("a", 1), ("b", 1)]);
+        take_in(&mut memory, vec![("a", 1), ("b", 1)]);
         for _ in 0..10 {
-            memory.take_in(vec![("a", 1)]);
+            take_in(&mut memory, vec![("a", 1)]);
             memory.confirm(&"b");
             assert_eq!(names(&memory), ["a", "b"]);
         }
-        memory.forget(&"b");
+        assert!(memory.forget(&"b"));
         assert_eq!((names(&memory), memory.missing()), (vec!["a"], vec![]));
+    }
+
+    #[test]
+    fn what_is_being_asked_after_waits_for_its_answer_and_a_newer_list_outweighs_that() {
+        let mut memory = memory();
+        let list = || vec![("a", 1), ("b", 1)];
+        take_in(&mut memory, list());
+        for _ in 0..10 {
+            memory.take_in(vec![("a", 1)], &BTreeSet::from(["b"]));
+            assert_eq!((names(&memory), memory.missing()), (vec!["a", "b"], vec!["b"]));
+        }
+        take_in(&mut memory, list());
+        assert!(!memory.forget(&"b"), "the list is newer than the look");
+        assert_eq!(names(&memory), ["a", "b"]);
     }
 }

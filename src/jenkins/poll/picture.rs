@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::domain::{Node, Project, QueueItem};
-use crate::jenkins::Instance;
+use crate::jenkins::{Instance, Intervals};
 
 /// The parts of a picture, each asked for by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Part {
     Nodes,
     Modes,
@@ -18,6 +20,11 @@ pub enum Part {
     /// The projects together with the parameters that they declare.
     Parameters,
     Queue,
+}
+
+impl Part {
+    pub const ALL: [Self; 6] =
+        [Self::Nodes, Self::Modes, Self::QuietingDown, Self::Projects, Self::Parameters, Self::Queue];
 }
 
 /// All that is known of a controller; a part is none until it was seen once.
@@ -36,6 +43,8 @@ pub struct Picture {
     /// The trouble that has lasted longest, if anything that is needed cannot be read now.
     pub trouble: Option<Trouble>,
     troubles: BTreeMap<Part, Trouble>,
+    /// When the request for the newest good answer left, of each part.
+    read_at: BTreeMap<Part, Instant>,
     session_asked_at: Option<Instant>,
 }
 
@@ -95,6 +104,39 @@ impl Picture {
         has_restarted
     }
 
+    /// Returns when the request left whose answer is the newest of this part.
+    pub fn read_at(&self, part: Part) -> Option<Instant> {
+        self.read_at.get(&part).copied()
+    }
+
+    /// Returns why a part cannot be read now.
+    pub fn trouble_of(&self, part: Part) -> Option<&Trouble> {
+        self.troubles.get(&part)
+    }
+
+    /// Returns a part that is too old for jobs to be taken on it.
+    pub fn stale(&self, intervals: &Intervals, now: Instant) -> Option<Part> {
+        let is_stale = |part: &Part| {
+            let after = intervals.stale_after(*part);
+            let read_at = self.read_at(*part);
+            after.zip(read_at).is_some_and(|(after, read_at)| now.saturating_duration_since(read_at) > after)
+        };
+        Part::ALL.into_iter().find(is_stale)
+    }
+
+    /// Notes that a part was read, and returns the trouble that is over.
+    pub(super) fn note_read(&mut self, part: Part, asked_at: Instant) -> Option<Trouble> {
+        self.read_at.insert(part, asked_at);
+        self.clear_trouble(part)
+    }
+
+    /// Notes that nothing is wrong with a part any more, and returns the trouble that is over.
+    pub(super) fn clear_trouble(&mut self, part: Part) -> Option<Trouble> {
+        let over = self.troubles.remove(&part);
+        self.show_trouble();
+        over
+    }
+
     /// Notes that a part cannot be read, and returns whether that is news.
     pub(super) fn note_trouble(&mut self, part: Part, text: String) -> bool {
         let since = self.troubles.get(&part).map_or_else(Instant::now, |trouble| trouble.since);
@@ -105,15 +147,10 @@ impl Picture {
         is_news
     }
 
-    /// Notes that a part can be read, and returns the trouble that is over.
-    pub(super) fn clear_trouble(&mut self, part: Part) -> Option<Trouble> {
-        let over = self.troubles.remove(&part);
-        self.show_trouble();
-        over
-    }
-
     fn show_trouble(&mut self) {
-        self.trouble = self.troubles.values().min_by_key(|trouble| trouble.since).cloned();
+        // Without modes every node counts as open to all, which is no reason to distrust the picture.
+        let needed = self.troubles.values().filter(|trouble| trouble.part != Part::Modes);
+        self.trouble = needed.min_by_key(|trouble| trouble.since).cloned();
     }
 }
 
@@ -160,8 +197,29 @@ mod tests {
         assert!(!picture.note_trouble(Part::Queue, "a".to_owned()));
         assert!(picture.note_trouble(Part::Nodes, "b".to_owned()));
         assert_eq!(picture.trouble.as_ref().unwrap().part, Part::Queue);
-        assert!(picture.clear_trouble(Part::Queue).is_some());
+        let now = Instant::now();
+        assert!(picture.note_read(Part::Queue, now).is_some());
         assert_eq!(picture.trouble.as_ref().unwrap().part, Part::Nodes);
-        assert!(picture.clear_trouble(Part::Nodes).is_some() && picture.trouble.is_none());
+        assert!(picture.note_read(Part::Nodes, now).is_some() && picture.trouble.is_none());
+        assert!(picture.note_trouble(Part::Modes, "c".to_owned()));
+        assert!(picture.trouble.is_none() && picture.trouble_of(Part::Modes).is_some(), "nobody needs modes");
+    }
+
+    #[test]
+    fn a_picture_is_stale_by_the_age_of_what_jobs_are_taken_on() {
+        let (mut picture, intervals, start) = (Picture::default(), Intervals::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(picture.stale(&intervals, after(9999)), None, "nothing was seen yet, and nothing is offered");
+        for part in Part::ALL {
+            picture.note_read(part, start);
+        }
+        assert_eq!(picture.stale(&intervals, after(15)), None);
+        assert_eq!(picture.stale(&intervals, after(16)), Some(Part::Nodes));
+        picture.note_read(Part::Nodes, after(120));
+        assert_eq!(picture.stale(&intervals, after(120)), Some(Part::QuietingDown));
+        picture.note_read(Part::QuietingDown, after(140));
+        picture.note_read(Part::Nodes, after(140));
+        assert_eq!(picture.stale(&intervals, after(144)), None);
+        assert_eq!(picture.stale(&intervals, after(145)), Some(Part::Projects));
     }
 }

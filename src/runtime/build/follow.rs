@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use crate::domain::{Build, BuildId, LeftItem, Node, QueueItemId};
-use crate::jenkins::{Cancelled, Picture};
+use crate::jenkins::{Cancelled, Part, Picture};
 
 use super::super::attempts::Outcome;
 use super::super::config::OnStuck;
@@ -18,9 +18,6 @@ use super::{Ended, Scheduled, Task};
 /// How long an item may have left the queue without its build showing. Jenkins makes the build within moments, or
 /// never.
 const STARTING_WITHIN: Duration = Duration::from_secs(60);
-
-/// A picture that is older says nothing about now; the build itself is asked about then.
-const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// How often pictures are looked at when none is published: they are published only when something was answered.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -40,7 +37,7 @@ impl Task<'_> {
         }
         let since = Instant::now();
         self.attempt.update(|progress| progress.build = Some(id.clone()));
-        self.current().watcher.hurry(crate::jenkins::Part::Nodes);
+        self.current().watcher.hurry(Part::Nodes);
         let build = match self.look(&id, since).await {
             Ok(build) => build,
             Err(ended) => return ended,
@@ -62,7 +59,7 @@ impl Task<'_> {
     async fn leave_queue(&self, item: QueueItemId, is_foreign: bool) -> Result<BuildId, Ended> {
         let mut pictures = self.pictures().of_queue_too();
         let began = Instant::now();
-        let limit = self.config.start_within;
+        let (limit, stale_after) = (self.config.start_within, self.stale_after());
         let mut waiting = Waiting::since(began);
         loop {
             let picture = pictures.latest();
@@ -76,7 +73,7 @@ impl Task<'_> {
                     waiting.heard_at = waiting.heard_at.max(queue.asked_at);
                     waiting.left_at = None;
                 }
-                (None, _) if waiting.looked_at.elapsed() < STALE_AFTER => {}
+                (None, _) if waiting.looked_at.elapsed() < stale_after => {}
                 _ => {
                     if let Some(build) = self.look_for_left(item, &mut waiting).await? {
                         return Ok(build);
@@ -192,8 +189,14 @@ impl Task<'_> {
         }
     }
 
+    /// Returns the age from which a picture says nothing about now; the build itself is asked about then.
+    fn stale_after(&self) -> Duration {
+        self.current().intervals.stale_after(Part::Nodes).unwrap_or(LOOK_AGAIN)
+    }
+
     async fn run_to_end(&self, id: &BuildId, since: Instant) -> Result<Build, Ended> {
         let mut pictures = self.pictures();
+        let stale_after = self.stale_after();
         let (mut heard_at, mut looked_at) = (since, since);
         let mut gone_since = None;
         loop {
@@ -201,8 +204,8 @@ impl Task<'_> {
             let nodes = picture.nodes.as_ref();
             let newer = nodes.filter(|nodes| nodes.asked_at > looked_at);
             let is_missing = newer.is_some_and(|nodes| !shows(&nodes.value, id));
-            let is_stale = nodes.is_none_or(|nodes| nodes.asked_at.elapsed() > STALE_AFTER);
-            if is_missing || (is_stale && looked_at.elapsed() > STALE_AFTER) {
+            let is_stale = nodes.is_none_or(|nodes| nodes.asked_at.elapsed() > stale_after);
+            if is_missing || (is_stale && looked_at.elapsed() > stale_after) {
                 looked_at = Instant::now();
                 match self.current().client.build(id).await {
                     Ok(Some(build)) if !build.in_progress => return Ok(build),

@@ -88,6 +88,7 @@ impl Scene {
             projects: Arc::new(projects),
             quieting_down: false,
             reachable: true,
+            fresh: true,
             serve: true,
         };
         Self {
@@ -252,8 +253,11 @@ fn f36_no_lease_without_an_idle_executor() {
 fn f37_no_lease_while_quieting_down_paused_or_out_of_reach() {
     let mut scene = Scene::new(vec![built_in(0), agent("a", 1)], vec![project("lint")]);
     scene.step();
-    let disturbances: [fn(&mut Scene, bool); 2] =
-        [|scene, on| scene.controller().quieting_down = on, |scene, on| scene.grabbing = !on];
+    let disturbances: [fn(&mut Scene, bool); 3] = [
+        |scene, on| scene.controller().quieting_down = on,
+        |scene, on| scene.controller().fresh = !on,
+        |scene, on| scene.grabbing = !on,
+    ];
     for disturb in disturbances {
         disturb(&mut scene, true);
         assert_eq!(scene.step(), ["revoke ci/a/0"]);

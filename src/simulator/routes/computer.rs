@@ -8,7 +8,7 @@ use crate::simulator::fleet::NodeSpec;
 use crate::simulator::request::{Answer, Body, Request, Routed};
 use crate::simulator::routes::create::check_name;
 use crate::simulator::world::{BUILT_IN, Node, Occupant, OfflineMark, World};
-use crate::simulator::xml::{Element, escape};
+use crate::xml::{Element, escape};
 
 /// More executors than that are a mistake, and would only fill memory.
 pub(super) const MOST_EXECUTORS: u32 = 10_000;

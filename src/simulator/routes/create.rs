@@ -6,7 +6,7 @@ use crate::simulator::fleet::{Length, ParameterKind, ParameterSpec, ProjectSpec,
 use crate::simulator::render::item_path;
 use crate::simulator::request::{Answer, Body, Request, Routed};
 use crate::simulator::world::{Item, World, child_name};
-use crate::simulator::xml::{Element, escape};
+use crate::xml::{Element, escape};
 
 const FOLDER: &str = "com.cloudbees.hudson.plugins.folder.Folder";
 const MULTIBRANCH: &str = "org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject";

@@ -1,5 +1,7 @@
 //! How workers and functions follow the nodes: offline, deleted, more or fewer executors, other labels.
 
+use std::time::Duration;
+
 use layshaft::domain::{BuildResult, NodeName};
 use layshaft::runtime::status::WorkerState;
 use layshaft::simulator::{Fault, FaultRule, NodeSpec};
@@ -166,6 +168,7 @@ on_both_servers! {
     async fn f05_a_controller_that_is_gone_offers_nothing_but_management_until_it_answers(server) {
         let one = || vec![project("lint", None)];
         let site = SiteBuilder::new()
+            .poll(|poll| (poll.stale_after, poll.gone_after) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(2))))
             .controller("ci1", fleet(&[("a", 1, &[])], one()))
             .controller("ci2", fleet(&[("b", 1, &[])], one()))
             .start(server)

@@ -43,6 +43,10 @@ pub(crate) struct SiteBuilder {
     start_latency: Duration,
     gearman: Option<String>,
     poll: Intervals,
+    /// What `Location` headers of a controller begin with, where that is not its own address.
+    location_origins: BTreeMap<String, String>,
+    /// What the daemon's user may not read on a controller.
+    unreadable: BTreeMap<String, String>,
     /// What the daemon's user may not do on a controller.
     forbidden: BTreeMap<String, Permission>,
     /// Further Gearman servers.
@@ -93,7 +97,10 @@ impl SiteBuilder {
                 queue: QUICK,
                 idle_queue: QUICK,
                 modes: QUICK,
+                ..Intervals::default()
             },
+            location_origins: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
             forbidden: BTreeMap::new(),
             others: Vec::new(),
             silence: None,
@@ -109,6 +116,18 @@ impl SiteBuilder {
     /// Takes a permission away from the daemon's user.
     pub(crate) fn forbid(mut self, controller: &str, permission: Permission) -> Self {
         self.forbidden.insert(controller.to_owned(), permission);
+        self
+    }
+
+    /// Lets a controller name another host in its `Location` headers than it is reached at.
+    pub(crate) fn location_origin(mut self, controller: &str, origin: &str) -> Self {
+        self.location_origins.insert(controller.to_owned(), origin.to_owned());
+        self
+    }
+
+    /// Hides a project or folder from the daemon's user.
+    pub(crate) fn hide(mut self, controller: &str, item: &str) -> Self {
+        self.unreadable.insert(controller.to_owned(), item.to_owned());
         self
     }
 
@@ -214,6 +233,8 @@ impl SiteBuilder {
         for (name, fleet) in self.fleets {
             let mut options = Options { start_latency: self.start_latency, ..Options::new(USER, TOKEN, fleet) };
             options.version = self.versions.get(&name).copied().unwrap_or_default();
+            options.location_origin = self.location_origins.get(&name).cloned();
+            options.users[0].unreadable.extend(self.unreadable.get(&name).cloned());
             if let Some(forbidden) = self.forbidden.get(&name) {
                 // Administrators may do everything.
                 options.users[0].permissions.retain(|had| had != forbidden && *had != Permission::OverallAdminister);

@@ -1,4 +1,4 @@
-//! Just enough XML to read the `config.xml` of a project or a node: elements, attributes, text.
+//! Just enough XML to read the `config.xml` of a project or a node: elements and their text. Pure.
 //!
 //! No namespaces, no document types, and no entities but the five that every document has: what a hostile document
 //! could grow with is not here.

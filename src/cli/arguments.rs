@@ -91,6 +91,7 @@ pub(super) struct JobServer {
     tls_ca: Option<PathBuf>,
     /// The certificate to show to the server; geard wants one.
     #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_CERTIFICATE", value_name = "FILE", requires_all = ["tls_ca", "tls_key"], help_heading = TLS)]
+        value_parser = str::parse::<Address>,
     tls_certificate: Option<PathBuf>,
     /// The key of that certificate.
     #[arg(long, env = "LAYSHAFT_GEARMAN_TLS_KEY", value_name = "FILE", requires = "tls_certificate", help_heading = TLS)]

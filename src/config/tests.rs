@@ -217,7 +217,7 @@ fn bounds_are_checked_all_at_once() {
         ),
         expect![[r#"
             the configuration is not valid:
-              layshaft.toml:2: gearman.server: "gearman://host" is not the address of a server; write "HOST:PORT"
+              layshaft.toml:2: gearman.server: "gearman://host" is not the address of a server: write HOST, HOST:PORT or [V6]:PORT
               layshaft.toml:3: gearman.connect_timeout: 1h is out of bounds; write something from "100ms" to "5m"
               layshaft.toml:5: builds.start_within: 0s is out of bounds; write something from "1s" to "30days"
               layshaft.toml:6: builds.markers[0]: is empty; write the name of a build parameter
@@ -414,7 +414,7 @@ fn what_is_wrong_with_the_environment_is_said_of_the_variable() {
         &[("LAYSHAFT_GEARMAN_SERVER", "a b")],
         expect![[r#"
         the configuration is not valid:
-          LAYSHAFT_GEARMAN_SERVER: gearman.server: "a b" is not the address of a server; write "HOST:PORT""#]],
+          LAYSHAFT_GEARMAN_SERVER: gearman.server: "a b" is not the address of a server: write HOST, HOST:PORT or [V6]:PORT"#]],
     );
     check_with(
         CI1,

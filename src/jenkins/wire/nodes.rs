@@ -231,6 +231,25 @@ mod tests {
     }
 
     #[test]
+    fn agent_connect_is_told_by_agents_that_are_online_alone() {
+        let agent = |name: &str, offline: bool, path: &str| {
+            format!(
+                r#"{{"_class": "hudson.slaves.SlaveComputer", "displayName": "{name}", "offline": {offline}, "absoluteRemotePath": {path}}}"#
+            )
+        };
+        let own = r#"{"_class": "hudson.model.Hudson$MasterComputer", "displayName": "x", "offline": false, "absoluteRemotePath": "/y"}"#;
+        for (computers, told) in [
+            (vec![own.to_owned()], None),
+            (vec![agent("a", true, "null")], None),
+            (vec![own.to_owned(), agent("a", false, "null"), agent("b", true, "\"/x\"")], Some(false)),
+            (vec![agent("a", false, "null"), agent("b", false, "\"/x\"")], Some(true)),
+        ] {
+            let body = format!(r#"{{"computer": [{}]}}"#, computers.join(","));
+            assert_eq!(may_connect(decode(body.as_bytes(), "/").unwrap()), told, "{body}");
+        }
+    }
+
+    #[test]
     fn a_node_that_does_not_say_whether_it_is_online_is_not() {
         let nodes = read(r#"{"computer": [{"displayName": "a"}, {"displayName": ""}, {}, null]}"#);
         assert_eq!(nodes.len(), 1);

@@ -5,6 +5,7 @@
 //! ```text
 //! TOP      cli  config  web
 //! 2ND      runtime                                     the only room where things happen over time
+//!          doctor                                      what is wrong with a site, out of what was seen of it, pure
 //! 1ST      journal  policy  jenkins  gearman  simulator
 //! GROUND   classic  label  xml                         the plugin's rules, Jenkins' label language, its config.xml; pure
 //! CELLAR   domain                                      values
@@ -18,6 +19,7 @@
 pub mod classic;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod gearman;
 pub mod jenkins;

@@ -1,12 +1,13 @@
 //! What can be written on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    cancel, check_config, completions, demo, describe, mode, policy, queue, run, server, simulate, status, stop, submit,
+    cancel, check_config, completions, demo, describe, doctor, mode, policy, queue, run, server, simulate, status,
+    stop, submit,
 };
 use crate::gearman::tls::{self, Tls};
 use crate::gearman::{Address, Endpoint};
@@ -55,6 +56,8 @@ pub(super) enum Command {
     Drain(mode::Change),
     /// Check a configuration without running anything.
     CheckConfig(check_config::CheckConfig),
+    /// Find out what is wrong with a site, and what to do about each of it.
+    Doctor(doctor::Doctor),
     /// Print the completions for a shell.
     Completions(completions::Completions),
 }
@@ -69,8 +72,13 @@ pub(super) struct ControlSocket {
 
 impl ControlSocket {
     pub(super) fn client(&self) -> anyhow::Result<web::Client> {
-        let socket = self.socket.clone().unwrap_or_else(web::find_socket);
-        Ok(web::Client::new(&socket)?)
+        self.client_or(None)
+    }
+
+    /// Prefers what is written on the command line to what a configuration says.
+    pub(super) fn client_or(&self, configured: Option<&Path>) -> anyhow::Result<web::Client> {
+        let configured = || configured.map_or_else(web::find_socket, Path::to_owned);
+        Ok(web::Client::new(&self.socket.clone().unwrap_or_else(configured))?)
     }
 }
 
@@ -83,6 +91,7 @@ pub(super) struct JobServer {
         env = "LAYSHAFT_GEARMAN_SERVER",
         value_name = "HOST:PORT",
         value_delimiter = ',',
+        value_parser = str::parse::<Address>,
         default_value = "127.0.0.1:4730"
     )]
     servers: Vec<Address>,

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use crate::gearman::{admin, client};
 use crate::{config, web};
 
+use super::doctor;
+
 /// How a command ended, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -55,8 +57,8 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done; of a build: SUCCESS",
-            Self::Failed => "failed",
-            Self::Usage => "the command line is not understood",
+            Self::Failed => "failed; of doctor: something is wrong",
+            Self::Usage => "the command line, or a file that it names, is not understood",
             Self::BuildNotSuccessful => "the build ended with another result than SUCCESS",
             Self::DaemonUnreachable => "no daemon answers on its control socket",
             Self::ServerUnreachable => "the Gearman server cannot be reached, or was lost",
@@ -81,6 +83,10 @@ impl Exit {
     fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
         if cause.is::<config::Error>() {
             return Some(Self::BadConfiguration);
+        }
+        // That something is wrong with the site has the code 1 there.
+        if cause.is::<doctor::Failure>() {
+            return Some(Self::Usage);
         }
         if let Some(error) = cause.downcast_ref::<web::ClientError>() {
             return match error {

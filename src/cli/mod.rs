@@ -10,6 +10,7 @@ mod completions;
 mod demo;
 mod describe;
 mod detach;
+mod doctor;
 mod exit;
 mod interrupts;
 mod log;
@@ -53,6 +54,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match command {
         Command::Completions(completions) => completions.run(),
         Command::CheckConfig(check) => check.run(),
+        Command::Doctor(doctor) => in_tokio(doctor.run()),
         Command::Policy(policy::Policy { action: policy::Action::Check(check) }) => check.run(),
         Command::Demo(demo) => in_tokio(demo.run()),
         Command::Run(run) => in_tokio(run.run(log)),

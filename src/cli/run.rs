@@ -213,7 +213,7 @@ fn servers(gearman: &Gearman) -> Vec<ServerParts> {
     gearman.servers.iter().map(parts).collect()
 }
 
-fn server_kind(kind: Kind) -> Option<ServerKind> {
+pub(super) fn server_kind(kind: Kind) -> Option<ServerKind> {
     match kind {
         Kind::Auto => None,
         // Nobody asked it for its version.

@@ -54,6 +54,9 @@ fn what_is_documented_can_be_written() {
         "resume --json",
         "drain",
         "check-config --config layshaft.toml",
+        "doctor --payload a --payload b --json --strict --timeout 10s --socket s",
+        "doctor -c layshaft.toml --jjb",
+        "doctor --config-xml patches",
         "completions bash",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' '));
@@ -140,8 +143,8 @@ fn help_lists_the_exit_codes() {
     expect![[r#"
         Exit codes:
             0  done; of a build: SUCCESS
-            1  failed
-            2  the command line is not understood
+            1  failed; of doctor: something is wrong
+            2  the command line, or a file that it names, is not understood
             3  the build ended with another result than SUCCESS
             4  no daemon answers on its control socket
             5  the Gearman server cannot be reached, or was lost

@@ -276,7 +276,7 @@ impl Checker<'_> {
             self.intervals(&at("poll"), &raw.poll);
             if raw.url.as_str().starts_with("http://") && !raw.user.is_empty() && !is_near(&raw.url) {
                 self.warnings.push(format!(
-                    "{}: the token of {:?} crosses the network unencrypted",
+                    "{}: the token of {:?} crosses the network unencrypted; write an https:// address",
                     at("url"),
                     raw.name
                 ));

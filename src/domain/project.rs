@@ -87,6 +87,17 @@ impl Project {
     pub fn parameter(&self, name: &str) -> Option<&DeclaredParameter> {
         self.parameters.iter().flatten().find(|parameter| parameter.name == name)
     }
+
+    /// Returns the parameter that ties a build to its job: the first of `markers` that is declared.
+    pub fn marker(&self, markers: &[String]) -> Option<&DeclaredParameter> {
+        markers.iter().find_map(|name| self.parameter(name))
+    }
+
+    /// Returns the parameter through which builds are pinned to a node: one of the NodeLabel plugin, else one of `names`.
+    pub fn pin(&self, names: &[String]) -> Option<&DeclaredParameter> {
+        let declared = || self.parameters.iter().flatten();
+        declared().find(|parameter| parameter.names_node()).or_else(|| declared().find(|p| names.contains(&p.name)))
+    }
 }
 
 /// A parameter that a project declares.
@@ -101,5 +112,15 @@ impl DeclaredParameter {
     /// Returns whether its values are secret.
     pub fn is_password(&self) -> bool {
         self.kind == "PasswordParameterDefinition"
+    }
+
+    /// Returns whether it is of the NodeLabel plugin, whose values say where a build runs.
+    pub fn names_node(&self) -> bool {
+        matches!(self.kind.as_str(), "NodeParameterDefinition" | "LabelParameterDefinition")
+    }
+
+    /// Returns whether any text can be its value, and shows in builds afterwards.
+    pub fn takes_any_text(&self) -> bool {
+        matches!(self.kind.as_str(), "StringParameterDefinition" | "TextParameterDefinition")
     }
 }

@@ -4,6 +4,7 @@
 //! the caller looks whether it happened.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::SystemTime;
 
 use super::path;
 use super::transport::{Answer, Instance, Reply, Transport, refusal};
@@ -91,6 +92,23 @@ impl Client {
     pub async fn quieting_down(&self) -> Result<Answer<bool>, Error> {
         let answer = self.transport.read("", wire::QUIETING_DOWN_TREE).await?;
         Ok(answer.map(wire::quieting_down))
+    }
+
+    /// Returns what the controller's clock shows, to the second; none if it does not say.
+    pub async fn clock(&self) -> Result<Option<SystemTime>, Error> {
+        self.transport.clock().await
+    }
+
+    /// Returns whether the user has Agent/Connect, without which an offline mark cannot be taken back; none if no node
+    /// tells: only those that have it are shown where an agent that is online keeps its files.
+    pub async fn may_connect(&self) -> Result<Option<bool>, Error> {
+        let answer = self.transport.read("/computer", wire::CONNECT_PERMISSION_TREE).await?;
+        Ok(wire::may_connect(answer.value))
+    }
+
+    /// Reads a project's configuration, which may hold secrets: it is for the operator's eyes.
+    pub async fn config_xml(&self, project: &ProjectName) -> Result<String, Error> {
+        self.transport.read_text(&format!("{}/config.xml", path::project(project)?)).await
     }
 
     /// Lists the projects of all folders, in the controller's order, without their parameters.

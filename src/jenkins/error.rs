@@ -123,7 +123,15 @@ fn missing(permission: Option<&str>) -> String {
         return "no permission is named; the user may lack Overall/Read, or a crumb is needed and could not be had"
             .into();
     };
-    let shown = match id {
+    match permission_name(id) {
+        Some(shown) => format!("grant the user the permission {shown} ({id})"),
+        None => format!("grant the user the permission {id}"),
+    }
+}
+
+/// Returns what Jenkins' pages call a permission.
+pub fn permission_name(id: &str) -> Option<&'static str> {
+    Some(match id {
         "hudson.model.Hudson.Read" => "Overall/Read",
         "hudson.model.Item.Read" => "Job/Read",
         "hudson.model.Item.Build" => "Job/Build",
@@ -134,9 +142,8 @@ fn missing(permission: Option<&str>) -> String {
         "hudson.model.Computer.ExtendedRead" => "Agent/ExtendedRead",
         "hudson.model.Item.ExtendedRead" => "Job/ExtendedRead",
         "hudson.model.Item.Configure" => "Job/Configure",
-        other => return format!("grant the user the permission {other}"),
-    };
-    format!("grant the user the permission {shown} ({id})")
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

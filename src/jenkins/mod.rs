@@ -17,7 +17,7 @@ mod wire;
 
 pub use client::{Cancelled, Clearing, Client};
 pub use config::{BaseUrl, Config, Credentials, InvalidUrl};
-pub use error::Error;
+pub use error::{Error, permission_name};
 pub use intervals::Intervals;
 pub use poll::{Part, Picture, Poller, QueueInterest, Seen, Trouble, Watcher};
 pub use transport::{Answer, Instance, install_crypto_provider};

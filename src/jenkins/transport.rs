@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -147,6 +147,28 @@ impl Transport {
             return Err(refusal(address, &Reply::of(&response)));
         }
         Ok(Answer { value: self.body(&mut response, address).await?, instance })
+    }
+
+    /// Reads a document that is no JSON, such as a project's `config.xml`.
+    pub(super) async fn read_text(&self, path: &str) -> Result<String, Error> {
+        let mut response = self.request(Method::GET, path).send().await.map_err(|error| sending_failed(&error))?;
+        self.note_instance(response.headers());
+        if response.status() != StatusCode::OK {
+            return Err(refusal(path, &Reply::of(&response)));
+        }
+        let body = self.body(&mut response, path).await?;
+        String::from_utf8(body).map_err(|_| Error::Malformed { path: path.to_owned(), detail: "not UTF-8".to_owned() })
+    }
+
+    /// Returns what the controller's clock showed when it answered, to the second; none if it does not say.
+    pub(super) async fn clock(&self) -> Result<Option<SystemTime>, Error> {
+        let address = "/api/json";
+        let request = self.request(Method::GET, address).query(&[("tree", wire::QUIETING_DOWN_TREE)]);
+        let response = request.send().await.map_err(|error| sending_failed(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(address, &Reply::of(&response)));
+        }
+        Ok(text(response.headers(), &DATE).and_then(|date| httpdate::parse_http_date(&date).ok()))
     }
 
     /// Sends a request that should change something, and returns its answer whatever the status is.

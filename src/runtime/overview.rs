@@ -22,6 +22,7 @@ impl Reconciler {
     pub(super) fn status(&self) -> Status {
         let view = self.view.borrow().clone();
         let (controllers, servers) = (self.site.controllers(), &self.site.servers);
+        let undeclared = self.site.undeclared.seen();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mode: self.mode,
@@ -45,8 +46,9 @@ impl Reconciler {
                 .iter()
                 .filter_map(|server| refusals::describe(server.address(), &server.refused.borrow()))
                 .chain(view.table.notes.iter().map(ToString::to_string))
-                .chain(self.site.undeclared.notes())
+                .chain(undeclared.iter().map(ToString::to_string))
                 .collect(),
+            undeclared,
         }
     }
 

@@ -3,7 +3,6 @@
 use crate::domain::{ControllerName, Node, Project};
 use crate::policy::{self, Generation, Pass};
 
-use super::build::request::pin_parameter;
 use super::config::Config;
 use super::snapshot::Snapshot;
 use super::table::{MatchQuestion, Matched, NameQuestion, Names, Rules, Undecided};
@@ -56,6 +55,6 @@ impl Rules for PolicyRules<'_> {
     }
 
     fn is_pinnable(&self, project: &Project) -> bool {
-        pin_parameter(self.config, project).is_some()
+        project.pin(&self.config.pin_parameters).is_some()
     }
 }

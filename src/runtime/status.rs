@@ -1,6 +1,6 @@
 //! What people and scripts see of a running daemon. Plain data, the same for the control channel and the terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,18 @@ pub struct Status {
     pub functions: BTreeMap<FunctionName, FunctionStatus>,
     pub builds: Vec<BuildStatus>,
     pub policies: Vec<SlotStatus>,
+    /// What clients sent and Jenkins dropped; among the notes too.
+    #[serde(default)]
+    pub undeclared: Vec<UndeclaredParameters>,
     pub notes: Vec<String>,
+}
+
+/// Parameters that clients sent to a project which does not declare them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndeclaredParameters {
+    pub controller: ControllerName,
+    pub project: ProjectName,
+    pub names: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,12 @@
 //! are told of here: once in the log, and in the status for as long as the daemon runs. Names only, never values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::{ControllerName, Parameters, Project, ProjectName};
+
+use super::status::UndeclaredParameters;
 
 /// Clients make the names up, so that there must be an end to how many are kept: of one project, and of projects.
 const MOST_NAMES: usize = 50;
@@ -33,17 +36,26 @@ impl Undeclared {
         lost.into_iter().filter(|name| names.len() < MOST_NAMES && names.insert(name.clone())).collect()
     }
 
-    /// Returns a line for people about each project concerned.
-    pub(super) fn notes(&self) -> Vec<String> {
+    /// Returns what each project concerned was seen to lose.
+    pub(super) fn seen(&self) -> Vec<UndeclaredParameters> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = |((controller, project), names): (&(ControllerName, ProjectName), &BTreeSet<String>)| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            format!(
-                "{project} on {controller} does not declare {}, which clients send: Jenkins drops it; add it to the project's parameters",
-                names.join(", ")
-            )
+        let one = |((controller, project), names): (&(ControllerName, ProjectName), &BTreeSet<String>)| {
+            UndeclaredParameters { controller: controller.clone(), project: project.clone(), names: names.clone() }
         };
-        seen.iter().map(line).collect()
+        seen.iter().map(one).collect()
+    }
+}
+
+impl fmt::Display for UndeclaredParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { controller, project, names } = self;
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        write!(
+            f,
+            "{project} on {controller} does not declare {}, which clients send: Jenkins drops it; add it to the project's \
+             parameters (layshaft doctor --jjb writes how)",
+            names.join(", ")
+        )
     }
 }
 
@@ -68,8 +80,9 @@ mod tests {
         let lint = project(&["A"]);
         assert_eq!(undeclared.note(&ci, &lint, &Parameters::from_iter([("A", "1"), ("B", "2")])), ["B"]);
         assert_eq!(undeclared.note(&ci, &lint, &Parameters::from_iter([("B", "3"), ("C\n", "4")])), ["C?"]);
-        assert_eq!(undeclared.notes().len(), 1);
-        assert!(undeclared.notes()[0].starts_with("lint on ci does not declare B, C?, "), "{:?}", undeclared.notes());
+        let seen = undeclared.seen();
+        assert_eq!(seen.len(), 1);
+        assert!(seen[0].to_string().starts_with("lint on ci does not declare B, C?, "), "{seen:?}");
     }
 
     #[test]
@@ -79,6 +92,6 @@ mod tests {
         for number in 0..1000 {
             undeclared.note(&ci, &lint, &Parameters::from_iter([(format!("N{number}{}", "x".repeat(1000)), "")]));
         }
-        assert!(undeclared.notes()[0].len() < MOST_NAMES * (LONGEST_NAME + 2) + 200);
+        assert!(undeclared.seen()[0].to_string().len() < MOST_NAMES * (LONGEST_NAME + 2) + 200);
     }
 }

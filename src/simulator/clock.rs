@@ -25,9 +25,14 @@ enum Source {
 
 impl Clock {
     pub fn real() -> Self {
+        Self::ahead(Duration::ZERO)
+    }
+
+    /// Returns a clock that goes as the world's does, and is ahead of it.
+    pub fn ahead(by: Duration) -> Self {
         // A machine whose clock stands before 1970 gets 1970.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(Source::Real { origin_ms: millis(since_epoch), origin: Instant::now() })
+        Self(Source::Real { origin_ms: millis(since_epoch + by), origin: Instant::now() })
     }
 
     /// Returns a clock that stands still until [`Clock::advance`] moves it.

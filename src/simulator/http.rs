@@ -1,6 +1,7 @@
 //! From sockets to routes and back: faults, logins, crumbs, and the headers that Jenkins puts on every answer.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body as HttpBody;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
@@ -151,7 +152,12 @@ fn respond(shared: &Shared, answer: Answer, truncate: bool) -> Response {
     }
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     let session = shared.with_world(|world| world.session());
-    let own = [("X-Jenkins", shared.version.to_string()), ("X-Jenkins-Session", session)];
+    let date = SystemTime::UNIX_EPOCH + Duration::from_millis(shared.clock.now_ms());
+    let own = [
+        ("X-Jenkins", shared.version.to_string()),
+        ("X-Jenkins-Session", session),
+        ("Date", httpdate::fmt_http_date(date)),
+    ];
     for (name, value) in answer.headers.into_iter().chain(own) {
         // Text from a request may hold what no header can: such a header is left out.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

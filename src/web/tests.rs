@@ -44,6 +44,7 @@ impl Daemon for Fake {
             functions: BTreeMap::new(),
             builds: Vec::new(),
             policies: Vec::new(),
+            undeclared: Vec::new(),
             notes: Vec::new(),
         })
     }

@@ -1,6 +1,7 @@
 //! The program as a person uses it: `layshaft run` beside a real server, asked by the command line, by Debian's
 //! `gearman` and `gearadmin`, and by PyPI's gear.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
@@ -31,7 +32,9 @@ impl Daemon {
     pub(crate) fn start_with(gearman: &str, controller: &Simulator, sections: &str) -> Self {
         let home = TempDir::new().unwrap();
         std::fs::create_dir(home.path().join("policies")).unwrap();
-        std::fs::write(home.path().join("token"), format!("{TOKEN}\n")).unwrap();
+        let token = home.path().join("token");
+        std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+        std::fs::set_permissions(token, std::fs::Permissions::from_mode(0o600)).unwrap();
         let config = format!(
             "[gearman]\nserver = \"{gearman}\"\n[control]\nsocket = \"control.sock\"\n\
              [[controllers]]\nname = \"ci\"\nurl = \"{}\"\nuser = \"layshaft\"\ntoken_file = \"token\"\n\
@@ -54,6 +57,11 @@ impl Daemon {
 
     fn socket(&self) -> PathBuf {
         self.home.path().join("control.sock")
+    }
+
+    /// Returns the file of its configuration.
+    pub(crate) fn config(&self) -> String {
+        self.home.path().join("layshaft.toml").display().to_string()
     }
 
     pub(crate) fn log(&self) -> String {

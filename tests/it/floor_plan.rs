@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["config", "web"],
-    &["runtime"],
+    &["runtime", "doctor"],
     &["journal", "policy", "jenkins", "gearman", "simulator"],
     &["classic", "label", "xml"],
     &["domain"],

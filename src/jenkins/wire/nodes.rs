@@ -19,6 +19,7 @@ pub(in crate::jenkins) const NODES_TREE: &str = "computer[displayName,offline,te
 pub(in crate::jenkins) const MODES_TREE: &str = "nodes[nodeName,mode]";
 pub(in crate::jenkins) const OFFLINE_MARK_TREE: &str = "temporarilyOffline,offlineCauseReason";
 pub(in crate::jenkins) const NODE_EXISTS_TREE: &str = "offline";
+pub(in crate::jenkins) const CONNECT_PERMISSION_TREE: &str = "computer[displayName,offline,absoluteRemotePath]";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -39,6 +40,8 @@ pub(in crate::jenkins) struct Computer {
     assigned_labels: List<Label>,
     executors: List<Slot>,
     one_off_executors: List<Slot>,
+    /// Told to those who have Agent/Connect, of agents that are online.
+    absolute_remote_path: Lenient<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +82,15 @@ pub(in crate::jenkins) fn nodes(computers: Computers, path: &str) -> Result<Vec<
         return Err(Error::Malformed { path: path.to_owned(), detail: "there is no list of nodes in it".to_owned() });
     };
     Ok(computers.into_iter().filter_map(node).collect())
+}
+
+/// Returns whether the user has Agent/Connect; none if no agent is online to tell.
+pub(in crate::jenkins) fn may_connect(computers: Computers) -> Option<bool> {
+    let is_agent = |computer: &&Computer| computer.class.0.as_deref().is_some_and(|class| class != BUILT_IN_CLASS);
+    let computers = computers.computer.0.unwrap_or_default();
+    let online = || computers.iter().filter(is_agent).filter(|computer| computer.offline.0 == Some(false));
+    online().next()?;
+    Some(online().any(|computer| computer.absolute_remote_path.0.is_some()))
 }
 
 pub(in crate::jenkins) fn modes(labelled: LabelledNodes) -> BTreeMap<NodeName, Mode> {
@@ -216,6 +228,25 @@ mod tests {
         assert_eq!(builds[3].as_ref().map(|running| running.id.clone()), Some(build("pipe", 4)));
         let flyweights: Vec<_> = nodes[0].flyweights.iter().map(|running| (&running.id, running.queue_id)).collect();
         assert_eq!(flyweights, [(&build("M", 3), None)]);
+    }
+
+    #[test]
+    fn agent_connect_is_told_by_agents_that_are_online_alone() {
+        let agent = |name: &str, offline: bool, path: &str| {
+            format!(
+                r#"{{"_class": "hudson.slaves.SlaveComputer", "displayName": "{name}", "offline": {offline}, "absoluteRemotePath": {path}}}"#
+            )
+        };
+        let own = r#"{"_class": "hudson.model.Hudson$MasterComputer", "displayName": "x", "offline": false, "absoluteRemotePath": "/y"}"#;
+        for (computers, told) in [
+            (vec![own.to_owned()], None),
+            (vec![agent("a", true, "null")], None),
+            (vec![own.to_owned(), agent("a", false, "null"), agent("b", true, "\"/x\"")], Some(false)),
+            (vec![agent("a", false, "null"), agent("b", false, "\"/x\"")], Some(true)),
+        ] {
+            let body = format!(r#"{{"computer": [{}]}}"#, computers.join(","));
+            assert_eq!(may_connect(decode(body.as_bytes(), "/").unwrap()), told, "{body}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod offline;
 mod pictures;
 mod question;
 mod report;
-pub(super) mod request;
+mod request;
 mod retry;
 mod start;
 mod whereabouts;
@@ -263,7 +263,7 @@ impl<'a> Task<'a> {
     /// known: by name. The journal has no values, since these can be secrets; Jenkins shows those that the project
     /// declares, but for passwords.
     fn sent_before(&self, known: &journal::Attempt, project: &Project) -> Parameters {
-        let pin = request::pin_parameter(&self.config, project).filter(|_| known.intent.pinned);
+        let pin = project.pin(&self.config.pin_parameters).filter(|_| known.intent.pinned);
         let is_of_host = |name: &str| {
             name == classic::offline::PARAMETER
                 || pin.is_some_and(|pin| pin.name == name)

@@ -1,7 +1,7 @@
 //! What the host makes of a client's parameters before and after the policies are asked. Pure.
 
 use crate::classic::offline::{self, PARAMETER as OFFLINE_NODE_WHEN_COMPLETE};
-use crate::domain::{DeclaredParameter, NodeName, Parameters, Project};
+use crate::domain::{NodeName, Parameters, Project};
 
 use crate::journal::Marker;
 
@@ -35,7 +35,7 @@ impl Request {
         let offline_wanted = offline::is_wanted(sent);
         let offline_parameter =
             sent.contains(OFFLINE_NODE_WHEN_COMPLETE).then(|| sent.get(OFFLINE_NODE_WHEN_COMPLETE).map(str::to_owned));
-        let declared_marker = config.markers.iter().find(|name| project.parameter(name).is_some());
+        let declared_marker = project.marker(&config.markers).map(|marker| &marker.name);
         let (mut marker, mut foreign_marker) = (None, None);
         if let Some(name) = declared_marker {
             match sent.get(name) {
@@ -48,7 +48,7 @@ impl Request {
                 }
             }
         }
-        let pin = pin_parameter(config, project).map(|parameter| {
+        let pin = project.pin(&config.pin_parameters).map(|parameter| {
             let place = match node {
                 NodeName::BuiltIn => self_label,
                 NodeName::Agent(name) => name,
@@ -86,14 +86,4 @@ impl Request {
         }
         filtered
     }
-}
-
-/// Returns the parameter through which a project can be pinned to a node.
-pub(crate) fn pin_parameter<'a>(config: &Config, project: &'a Project) -> Option<&'a DeclaredParameter> {
-    let by_plugin = |parameter: &&DeclaredParameter| {
-        matches!(parameter.kind.as_str(), "NodeParameterDefinition" | "LabelParameterDefinition")
-    };
-    let by_name = |parameter: &&DeclaredParameter| config.pin_parameters.contains(&parameter.name);
-    let declared = || project.parameters.iter().flatten();
-    declared().find(by_plugin).or_else(|| declared().find(by_name))
 }

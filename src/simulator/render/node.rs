@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::{View, hollow};
 use crate::domain::Mode;
+use crate::simulator::auth::Permission;
 use crate::simulator::tree::Selection;
 use crate::simulator::world::{Node, Occupant, OfflineMark};
 
@@ -52,8 +53,14 @@ impl View<'_> {
                 self.executor(-1, Some(occupant), inside)
             })
             .field("temporarilyOffline", node.mark.is_some())
-            .field("absoluteRemotePath", Value::Null)
+            .field("absoluteRemotePath", self.remote_path(node))
             .done()
+    }
+
+    /// Only who may connect an agent sees where it keeps its files, and only while it is connected.
+    fn remote_path(&self, node: &Node) -> Option<&'static str> {
+        let is_connected = !node.is_built_in() && node.disconnected.is_none();
+        (is_connected && self.caller.may(Permission::AgentConnect)).then_some("/var/lib/jenkins")
     }
 
     /// Returns the labels that the API shows: the configured ones and the node's own.

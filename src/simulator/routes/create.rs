@@ -173,6 +173,14 @@ fn write_project(spec: &ProjectSpec) -> String {
         ProjectKind::Pipeline => "flow-definition",
     };
     let parameters: String = spec.parameters.iter().map(write_parameter).collect();
+    let properties = match parameters.is_empty() {
+        true => "  <properties/>\n".to_owned(),
+        false => format!(
+            "  <properties>\n    <hudson.model.ParametersDefinitionProperty>\n      <parameterDefinitions>\n\
+             {parameters}      </parameterDefinitions>\n    </hudson.model.ParametersDefinitionProperty>\n  \
+             </properties>\n"
+        ),
+    };
     let label = spec.label.as_deref().map(|label| format!("  <assignedNode>{}</assignedNode>\n", escape(label)));
     let seconds = match spec.duration {
         Length::Fixed(duration) => duration.as_secs(),
@@ -193,9 +201,7 @@ fn write_project(spec: &ProjectSpec) -> String {
         ),
     };
     format!(
-        "<{root}>\n  <description>{}</description>\n  <properties>\n    \
-         <hudson.model.ParametersDefinitionProperty>\n      <parameterDefinitions>\n{parameters}      \
-         </parameterDefinitions>\n    </hudson.model.ParametersDefinitionProperty>\n  </properties>\n{}  \
+        "<{root}>\n  <description>{}</description>\n{properties}{}  \
          <disabled>{}</disabled>\n  <concurrentBuild>{}</concurrentBuild>\n{script}</{root}>\n",
         escape(&spec.description),
         label.unwrap_or_default(),

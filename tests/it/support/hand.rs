@@ -36,6 +36,17 @@ impl Hand {
         }
     }
 
+    /// Connects as a worker that offers functions and takes no job.
+    pub(crate) async fn offer(server: &str, client_id: &str, functions: &[&str]) -> Self {
+        let stream = TcpStream::connect(server).await.unwrap();
+        let mut hand = Self { stream, codec: Codec::default(), input: BytesMut::new(), handle: Bytes::new() };
+        hand.write(&Packet::request(Kind::SetClientId, [client_id.to_owned().into()])).await;
+        for function in functions {
+            hand.write(&Packet::request(Kind::CanDo, [(*function).to_owned().into()])).await;
+        }
+        hand
+    }
+
     pub(crate) fn handle(&self) -> String {
         String::from_utf8_lossy(&self.handle).into_owned()
     }

@@ -21,7 +21,7 @@ use super::clock::millis;
 use super::fleet::Fleet;
 use super::version::Version;
 
-pub(crate) use build::{Build, Cause, Place, Value};
+pub(crate) use build::{Build, Cause, Order, Place, Value};
 pub(crate) use node::{Node, Occupant, OfflineMark};
 pub(crate) use project::{Folder, Item, Project, child_name, parent_of, short_name};
 pub(crate) use queue::{Cancelled, LeftItem, QueueItem, Scheduled, Stage, Task};

@@ -22,6 +22,7 @@ mod registration;
 mod rows;
 mod server;
 mod simulate;
+mod stopping;
 mod support;
 mod tls;
 mod traps;

@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError, StopRequest};
-use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
+use crate::domain::{Build, BuildId, ControllerName, Function, FunctionName, ProjectName};
 use crate::gearman::crew::{self, Crew};
 use crate::gearman::worker::{self, Report};
-use crate::jenkins::{Cancelled, Part};
+use crate::jenkins::{self, Cancelled, Part};
 
 use super::attempts::Attempt;
 use super::executor::{Command, Events, Happened};
@@ -260,7 +260,7 @@ async fn stop_build(
     id: BuildId,
     unknown: impl Fn() -> String,
 ) -> Result<Report, String> {
-    let build = controller.client.build(&id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
+    let build = read(site, controller, &id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
     let build = build.ok_or_else(unknown)?;
     if !build.in_progress {
         return Ok(Report::Fail);
@@ -277,10 +277,24 @@ async fn stop_build(
             _ => stopping::begin(site, name, &build).await,
         }
     }
-    stopped.map_err(|error| format!("failed to stop {id}: {error}"))?;
+    stopped.map_err(|error| match error.is_outcome_unknown() {
+        true => format!("failed to stop {id}: {error}; it is stopped again if it runs on"),
+        false => format!("failed to stop {id}: {error}"),
+    })?;
     info!(controller = %name, build = %id, "stopped a build");
     controller.watcher.hurry(Part::Nodes);
     Ok(Report::Complete(Bytes::new()))
+}
+
+/// Reads a build that shall be stopped; a controller that hangs is waited for, since the wish holds until it wakes up.
+async fn read(site: &Site, controller: &Controller, id: &BuildId) -> Result<Option<Build>, jenkins::Error> {
+    let began = Instant::now();
+    loop {
+        match controller.client.build(id).await {
+            Err(jenkins::Error::TimedOut) if began.elapsed() < site.config().lost_after => {}
+            answer => return answer,
+        }
+    }
 }
 
 async fn describe(
@@ -294,7 +308,7 @@ async fn describe(
     let text = request.html_description.as_deref();
     match controller.client.set_description(&id, text.unwrap_or_default()).await {
         Ok(()) => Ok(Report::Complete(Bytes::from(request::description_reply(request)))),
-        Err(crate::jenkins::Error::NotFound { .. }) => Err(unknown()),
+        Err(jenkins::Error::NotFound { .. }) => Err(unknown()),
         Err(error) => Err(format!("{}: {error}", ManagementError::CannotSaveDescription(request.build.clone()))),
     }
 }

@@ -253,3 +253,16 @@ on_both_servers! {
         nothing_is_being_stopped(&site).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f69_a_stop_outlives_the_request_that_was_to_tell_its_controller() {
+    let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None)]);
+    let builder = SiteBuilder::new().config(|config| config.answer_within = Duration::from_millis(200));
+    let site = builder.controller("ci", fleet).start(GearmanServer::start(Kind::Gearmand).await).await;
+    let mut job = site.server.submit("build:lint", "u-1", "{}").await;
+    job.started().await;
+    // Answers the first look long after the client's own limit for one request.
+    site.controller("ci").fault(FaultRule::once("/job/lint/1/api", Fault::Latency(NEVER)));
+    exception(&stop(&site, "ci", "lint", 1).await);
+    assert_eq!(completion(&job.finish().await)["result"], "ABORTED");
+}

@@ -73,6 +73,8 @@ struct RawController {
     tags: BTreeSet<String>,
     #[serde(default = "yes")]
     serve: bool,
+    #[serde(default)]
+    privileged: bool,
     #[serde(default = "request_timeout", with = "human_duration")]
     request_timeout: Duration,
     #[serde(default)]
@@ -287,7 +289,8 @@ impl Checker<'_> {
                 jenkins::Config { url: raw.url, user: raw.user, request_timeout: raw.request_timeout, poll: raw.poll };
             let host = raw.host.unwrap_or_else(|| raw.name.clone());
             let name = ControllerName::new(raw.name);
-            controllers.push(Controller { name, host, tags: raw.tags, serve: raw.serve, jenkins, credentials });
+            let (tags, serve, privileged) = (raw.tags, raw.serve, raw.privileged);
+            controllers.push(Controller { name, host, tags, serve, privileged, jenkins, credentials });
         }
         controllers
     }

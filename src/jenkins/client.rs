@@ -25,6 +25,7 @@ const MOST_DEEP_FOLDERS: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
+    is_privileged: bool,
 }
 
 /// What became of the wish to cancel a queue item.
@@ -54,12 +55,26 @@ pub enum Clearing {
 impl Client {
     /// Prepares to ask a controller, without asking it yet.
     pub fn new(config: &Config, credentials: Credentials) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(config, credentials)? })
+        Ok(Self { transport: Transport::new(config, credentials)?, is_privileged: false })
     }
 
     #[cfg(test)]
     pub(super) fn with_limit(config: &Config, credentials: Credentials, limit: usize) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::with_limit(config, credentials, limit)? })
+        Ok(Self { transport: Transport::with_limit(config, credentials, limit)?, is_privileged: false })
+    }
+
+    /// Says that the user may run scripts there, and that builds shall be started so: see [`Self::start_by_script`].
+    #[must_use]
+    pub fn privileged(self, is_privileged: bool) -> Self {
+        Self { is_privileged, ..self }
+    }
+
+    pub fn is_privileged(&self) -> bool {
+        self.is_privileged
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Returns where the controller is.

@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod path;
 mod poll;
+mod script;
 mod transport;
 mod trigger;
 mod wire;
@@ -17,6 +18,7 @@ pub use client::{Cancelled, Clearing, Client};
 pub use config::{BaseUrl, Config, Credentials, Intervals, InvalidUrl};
 pub use error::Error;
 pub use poll::{Part, Picture, Poller, QueueInterest, Seen, Trouble, Watcher};
+pub use script::{Pin, Scripted};
 pub use transport::{Answer, Instance, install_crypto_provider};
 pub use trigger::Trigger;
 

@@ -18,6 +18,8 @@ pub struct Fleet {
     /// Folders are implied by the full names of projects; here are those that are empty, disabled or multibranch.
     pub folders: Vec<FolderSpec>,
     pub projects: Vec<ProjectSpec>,
+    /// The NodeLabel Parameter plugin is not installed: scripts cannot use its classes.
+    pub lacks_node_label_plugin: bool,
 }
 
 /// The controller's own node.

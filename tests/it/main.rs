@@ -18,6 +18,7 @@ mod management;
 mod matrix;
 mod pipelines;
 mod policies;
+mod privileged;
 mod probes;
 mod registration;
 mod rows;

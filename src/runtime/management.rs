@@ -21,7 +21,7 @@ use crate::gearman::crew::{self, Crew};
 use crate::gearman::worker::{self, Report};
 use crate::jenkins::{self, Cancelled, Part};
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, Progress};
 use super::executor::{Command, Events, Happened};
 use super::identity::ConnectionId;
 use super::site::{Controller, Site};
@@ -30,7 +30,7 @@ use super::stopping::{self, Asked};
 /// How long a connection that closes waits for the answer that is under way.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a client waits while an earlier request is overdue: longer than a controller takes that answers at all.
+/// Longer than a controller takes that answers at all. So long a client waits while an earlier request is overdue.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// So many overdue requests go on; beyond it nothing more is asked of the controller.
@@ -233,8 +233,13 @@ async fn stop_job(
     let is_meant = |attempt: &Arc<Attempt>| attempt.controller == *name && attempt.key.unique == unique.as_bytes();
     let unknown = || format!("no job with the unique {unique:?} is under way on {name}");
     let attempt = site.attempts.live().into_iter().find(is_meant).ok_or_else(unknown)?;
+    let mut progress = attempt.progress.subscribe();
+    // Jenkins may have queued it, and its answer be on the way.
+    let is_known =
+        |progress: &Progress| progress.queue_item.is_some() || progress.build.is_some() || progress.outcome.is_some();
+    drop(timeout(MOMENT, progress.wait_for(is_known)).await);
     let (build, item) = {
-        let progress = attempt.progress.borrow();
+        let progress = progress.borrow();
         (progress.build.clone(), progress.queue_item)
     };
     match (build, item) {

@@ -225,7 +225,8 @@ pub(super) fn server_kind(kind: Kind) -> Option<ServerKind> {
 fn controllers(controllers: &[Controller]) -> anyhow::Result<Vec<ControllerParts>> {
     let parts = |controller: &Controller| {
         let client = jenkins::Client::new(&controller.jenkins, controller.credentials.clone())
-            .with_context(|| format!("failed to prepare the client of controller {}", controller.name))?;
+            .with_context(|| format!("failed to prepare the client of controller {}", controller.name))?
+            .privileged(controller.privileged);
         Ok(ControllerParts {
             name: controller.name.clone(),
             host: controller.host.clone(),

@@ -138,6 +138,8 @@ pub struct Controller {
     pub tags: BTreeSet<String>,
     /// Offers builds; otherwise it is only managed.
     pub serve: bool,
+    /// Builds are started by a script, which needs an administrator's token.
+    pub privileged: bool,
     pub jenkins: jenkins::Config,
     pub credentials: jenkins::Credentials,
 }

@@ -73,6 +73,8 @@ struct RawController {
     tags: BTreeSet<String>,
     #[serde(default = "yes")]
     serve: bool,
+    #[serde(default)]
+    privileged: bool,
     #[serde(default = "request_timeout", with = "human_duration")]
     request_timeout: Duration,
     #[serde(default)]
@@ -240,6 +242,11 @@ impl Checker<'_> {
     fn builds(&mut self, builds: &runtime::Config) {
         self.within("builds.start_within", builds.start_within, SECOND, 30 * DAY);
         self.within("builds.lost_after", builds.lost_after, SECOND, 30 * DAY);
+        self.within("builds.answer_within", builds.answer_within, 100 * MILLISECOND, MINUTE);
+        self.within("builds.stop_again_after", builds.stop_again_after, SECOND, 30 * DAY);
+        for (key, after) in [("term_after", builds.term_after), ("kill_after", builds.kill_after)] {
+            self.within(&format!("builds.{key}"), after, Duration::ZERO, 30 * DAY);
+        }
         for (key, names) in [("markers", &builds.markers), ("pin_parameters", &builds.pin_parameters)] {
             for (index, _) in names.iter().enumerate().filter(|(_, name)| name.trim().is_empty()) {
                 self.complain(&format!("builds.{key}[{index}]"), "is empty; write the name of a build parameter");
@@ -286,7 +293,8 @@ impl Checker<'_> {
                 jenkins::Config { url: raw.url, user: raw.user, request_timeout: raw.request_timeout, poll: raw.poll };
             let host = raw.host.unwrap_or_else(|| raw.name.clone());
             let name = ControllerName::new(raw.name);
-            controllers.push(Controller { name, host, tags: raw.tags, serve: raw.serve, jenkins, credentials });
+            let (tags, serve, privileged) = (raw.tags, raw.serve, raw.privileged);
+            controllers.push(Controller { name, host, tags, serve, privileged, jenkins, credentials });
         }
         controllers
     }

@@ -26,6 +26,7 @@ const MOST_DEEP_FOLDERS: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
+    is_privileged: bool,
 }
 
 /// What became of the wish to cancel a queue item.
@@ -55,12 +56,26 @@ pub enum Clearing {
 impl Client {
     /// Prepares to ask a controller, without asking it yet.
     pub fn new(config: &Config, credentials: Credentials) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(config, credentials)? })
+        Ok(Self { transport: Transport::new(config, credentials)?, is_privileged: false })
     }
 
     #[cfg(test)]
     pub(super) fn with_limit(config: &Config, credentials: Credentials, limit: usize) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::with_limit(config, credentials, limit)? })
+        Ok(Self { transport: Transport::with_limit(config, credentials, limit)?, is_privileged: false })
+    }
+
+    /// Says that the user may run scripts there, and that builds shall be started so: see [`Self::start_by_script`].
+    #[must_use]
+    pub fn privileged(self, is_privileged: bool) -> Self {
+        Self { is_privileged, ..self }
+    }
+
+    pub fn is_privileged(&self) -> bool {
+        self.is_privileged
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Returns where the controller is.
@@ -108,7 +123,9 @@ impl Client {
 
     /// Reads a project's configuration, which may hold secrets: it is for the operator's eyes.
     pub async fn config_xml(&self, project: &ProjectName) -> Result<String, Error> {
-        self.transport.read_text(&format!("{}/config.xml", path::project(project)?)).await
+        let path = path::project(project)?;
+        let written = self.transport.read_configuration(&path).await?;
+        String::from_utf8(written).map_err(|_| Error::Malformed { path, detail: "config.xml is not UTF-8".to_owned() })
     }
 
     /// Lists the projects of all folders, in the controller's order, without their parameters.

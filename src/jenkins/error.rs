@@ -59,6 +59,14 @@ pub enum Error {
     /// A build was (perhaps) queued, but the answer does not say as what.
     #[error("{path} was answered with status {status}, but not with a queue item")]
     NoQueueItem { path: String, status: u16 },
+    #[error(
+        "the controller refused {}: `privileged = true` needs a user with the permission Overall/Administer; grant it, or remove `privileged`",
+        "/scriptText"
+    )]
+    NotPrivileged,
+    /// The script console ran into an exception; which values it was about is left out.
+    #[error("the controller failed at {step} ({problem})")]
+    ScriptFailed { step: String, problem: String, may_have_started: bool },
     /// No item or node of Jenkins can have this name, so it has no address.
     #[error("{name:?} cannot be the name of something on a controller")]
     Unaddressable { name: String },
@@ -95,7 +103,9 @@ impl Error {
             | Self::Rejected { .. }
             | Self::Starting
             | Self::Redirected { .. }
+            | Self::NotPrivileged
             | Self::Unaddressable { .. } => false,
+            Self::ScriptFailed { may_have_started, .. } => *may_have_started,
             // 408 can come from a proxy that had passed the request on.
             Self::UnexpectedStatus { status, .. } => !(400..500).contains(status) || *status == 408,
             Self::TimedOut

@@ -11,6 +11,7 @@ mod intervals;
 mod path;
 mod poll;
 mod release;
+mod script;
 mod transport;
 mod trigger;
 mod wire;
@@ -20,6 +21,7 @@ pub use config::{BaseUrl, Config, Credentials, InvalidUrl};
 pub use error::{Error, permission_name};
 pub use intervals::Intervals;
 pub use poll::{Part, Picture, Poller, QueueInterest, Seen, Trouble, Watcher};
+pub use script::{Pin, Scripted};
 pub use transport::{Answer, Instance, install_crypto_provider};
 pub use trigger::Trigger;
 

@@ -146,18 +146,8 @@ impl Transport {
         if response.status() != StatusCode::OK {
             return Err(refusal(address, &Reply::of(&response)));
         }
-        Ok(Answer { value: self.body(&mut response, address).await?, instance })
-    }
-
-    /// Reads a document that is no JSON, such as a project's `config.xml`.
-    pub(super) async fn read_text(&self, path: &str) -> Result<String, Error> {
-        let mut response = self.request(Method::GET, path).send().await.map_err(|error| sending_failed(&error))?;
-        self.note_instance(response.headers());
-        if response.status() != StatusCode::OK {
-            return Err(refusal(path, &Reply::of(&response)));
-        }
-        let body = self.body(&mut response, path).await?;
-        String::from_utf8(body).map_err(|_| Error::Malformed { path: path.to_owned(), detail: "not UTF-8".to_owned() })
+        let value = self.body(&mut response, address, self.shared.largest_answer).await?;
+        Ok(Answer { value, instance })
     }
 
     /// Returns what the controller's clock showed when it answered, to the second; none if it does not say.
@@ -178,13 +168,40 @@ impl Transport {
         query: &[(&str, &str)],
         form: Option<&[(&str, &str)]>,
     ) -> Result<Reply, Error> {
+        // Status and headers say it all; waiting for a page would only add ways to fail.
+        self.post_with_crumb(path, query, form).await.map(|response| Reply::of(&response))
+    }
+
+    /// Sends a request that should change something, and returns its answer with what it says, if that is 200.
+    pub(super) async fn post_for_text(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        limit: usize,
+    ) -> Result<(Reply, String), Error> {
+        let mut response = self.post_with_crumb(path, &[], Some(form)).await?;
+        let reply = Reply::of(&response);
+        if response.status() != StatusCode::OK {
+            return Ok((reply, String::new()));
+        }
+        let body = self.body(&mut response, path, limit).await?;
+        Ok((reply, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    async fn post_with_crumb(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        form: Option<&[(&str, &str)]>,
+    ) -> Result<Response, Error> {
         let crumb = self.shared.crumb.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reply = self.post_once(path, query, form, crumb).await?;
+        let response = self.post_once(path, query, form, crumb).await?;
+        let reply = Reply::of(&response);
         if reply.status != 403 || reply.required_permission.is_some() {
-            return Ok(reply);
+            return Ok(response);
         }
         // Either a crumb is missing (or outdated), or a permission that Jenkins does not name.
-        let Some(crumb) = self.fresh_crumb().await else { return Ok(reply) };
+        let Some(crumb) = self.fresh_crumb().await else { return Ok(response) };
         *self.shared.crumb.lock().unwrap_or_else(PoisonError::into_inner) = Some(crumb.clone());
         self.post_once(path, query, form, Some(crumb)).await
     }
@@ -195,7 +212,7 @@ impl Transport {
         query: &[(&str, &str)],
         form: Option<&[(&str, &str)]>,
         crumb: Option<(HeaderName, HeaderValue)>,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Response, Error> {
         let mut request = self.request(Method::POST, path);
         if !query.is_empty() {
             request = request.query(query);
@@ -210,8 +227,7 @@ impl Transport {
         }
         let response = request.form(form).send().await.map_err(|error| sending_failed(&error))?;
         self.note_instance(response.headers());
-        // Status and headers say it all; waiting for a page would only add ways to fail.
-        Ok(Reply::of(&response))
+        Ok(response)
     }
 
     /// Returns none if there is no crumb to be had; the refusal that led here is the better news then.
@@ -230,8 +246,7 @@ impl Transport {
         if user.is_empty() { request } else { request.basic_auth(user, Some(token.expose_secret())) }
     }
 
-    async fn body(&self, response: &mut Response, path: &str) -> Result<Vec<u8>, Error> {
-        let limit = self.shared.largest_answer;
+    async fn body(&self, response: &mut Response, path: &str, limit: usize) -> Result<Vec<u8>, Error> {
         let too_large = || Error::TooLarge { path: path.to_owned(), limit };
         let mut body = Vec::new();
         loop {

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::connection;
-use super::store;
 use super::writer::{Counts, Writer};
-use super::{Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, StartedBuild, State};
-use crate::domain::QueueItemId;
+use super::{Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, StartedBuild, State, Stop};
+use super::{stops, store};
+use crate::domain::{BuildId, ControllerName, QueueItemId};
 
 /// A daemon that is being restarted needs a moment to let go of its journal.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -113,6 +113,22 @@ impl Journal {
     /// Forgets attempts that were closed before a time, and returns how many; an open one is never forgotten.
     pub async fn expire(&self, older_than: SystemTime) -> Result<usize, Error> {
         self.writer.run(move |connection| store::expire(connection, older_than)).await
+    }
+
+    /// Notes that a client wants a build to end; an earlier note of the same build is replaced.
+    pub async fn stop_asked(&self, stop: Stop) -> Result<(), Error> {
+        self.writer.run(move |connection| stops::ask(connection, &stop)).await
+    }
+
+    /// Forgets that a client wanted a build to end: it has, or nothing more is done about it.
+    pub async fn stop_closed(&self, controller: &ControllerName, build: &BuildId) -> Result<(), Error> {
+        let (controller, build) = (controller.clone(), build.clone());
+        self.writer.run(move |connection| stops::close(connection, &controller, &build)).await
+    }
+
+    /// Returns the builds that were asked to stop and are not known to have ended.
+    pub async fn open_stops(&self) -> Result<Vec<Stop>, Error> {
+        self.writer.run(stops::open).await
     }
 
     /// Returns what the journal has done since it was opened.

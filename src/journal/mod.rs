@@ -17,6 +17,7 @@ mod connection;
 mod error;
 mod handle;
 mod node;
+mod stops;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,5 @@ pub use attempt::{
 };
 pub use error::Error;
 pub use handle::Journal;
+pub use stops::Stop;
 pub use writer::Counts;

@@ -158,7 +158,7 @@ fn state_of(connection: &Connection, id: AttemptId) -> Result<State, Error> {
     .ok_or(Error::NoSuchAttempt { id })
 }
 
-fn prepared<T>(
+pub(super) fn prepared<T>(
     connection: &Connection,
     sql: &str,
     act: impl FnOnce(&mut rusqlite::CachedStatement<'_>) -> rusqlite::Result<T>,
@@ -252,11 +252,11 @@ fn to_json(value: &impl serde::Serialize) -> String {
 }
 
 /// SQLite has signed integers only; the bits are kept.
-fn to_integer(number: u64) -> i64 {
+pub(super) fn to_integer(number: u64) -> i64 {
     number as i64
 }
 
-fn from_integer(integer: i64) -> u64 {
+pub(super) fn from_integer(integer: i64) -> u64 {
     integer as u64
 }
 

@@ -86,8 +86,6 @@ pub(super) struct Progress {
     pub(super) queue_item: Option<QueueItemId>,
     pub(super) build: Option<BuildId>,
     pub(super) started: Option<Started>,
-    /// Somebody asked to stop it.
-    pub(super) stopping: bool,
     pub(super) outcome: Option<Outcome>,
     /// Since when there is an outcome.
     pub(super) over_at: Option<Instant>,

@@ -34,6 +34,20 @@ pub struct Config {
     pub offline_max: u32,
     #[serde(with = "crate::domain::human_duration")]
     pub offline_window: Duration,
+    /// How long a client waits for what it asks of `stop:HOST` or `set_description:HOST`, before it is told that the
+    /// controller does not answer. What it asked for goes on.
+    #[serde(with = "crate::domain::human_duration")]
+    pub answer_within: Duration,
+    /// How long a build may run on after it was stopped before it is stopped again, and so on, at most twenty times. Until
+    /// then further wishes to stop it fail, since it is being stopped.
+    #[serde(with = "crate::domain::human_duration")]
+    pub stop_again_after: Duration,
+    /// How long after the first stop a pipeline that still runs is terminated (`term`); 0 for never.
+    #[serde(with = "crate::domain::human_duration")]
+    pub term_after: Duration,
+    /// How long after the first stop a pipeline that still runs is killed (`kill`); 0 for never.
+    #[serde(with = "crate::domain::human_duration")]
+    pub kill_after: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -81,6 +95,10 @@ impl Default for Config {
             offline_mark: OfflineMark::default(),
             offline_max: 0,
             offline_window: Duration::from_secs(60 * 60),
+            answer_within: Duration::from_secs(5),
+            stop_again_after: Duration::from_secs(60),
+            term_after: Duration::from_secs(2 * 60),
+            kill_after: Duration::from_secs(5 * 60),
         }
     }
 }

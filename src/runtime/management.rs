@@ -1,5 +1,9 @@
 //! `stop:HOST` and `set_description:HOST`: one connection per controller that answers whatever else is busy, at every
 //! Gearman server.
+//!
+//! It has one job at a time, as the plugin's had, so no job may keep it: a client whose controller does not answer is told
+//! so in time, and what it asked for goes on without it. As long as something is overdue on a controller, everybody else
+//! who asks for something there waits only a moment.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,23 +11,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use crate::classic::management::{self as request, BuildReference, DescriptionRequest, ManagementError, StopRequest};
-use crate::domain::{BuildId, ControllerName, Function, FunctionName, ProjectName};
+use crate::domain::{Build, BuildId, ControllerName, Function, FunctionName, ProjectName};
 use crate::gearman::crew::{self, Crew};
 use crate::gearman::worker::{self, Report};
-use crate::jenkins::{Cancelled, Part};
+use crate::jenkins::{self, Cancelled, Part};
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, Progress};
 use super::executor::{Command, Events, Happened};
 use super::identity::ConnectionId;
 use super::site::{Controller, Site};
+use super::stopping::{self, Asked};
 
 /// How long a connection that closes waits for the answer that is under way.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longer than a controller takes that answers at all. So long a client waits while an earlier request is overdue.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// So many overdue requests go on; beyond it nothing more is asked of the controller.
+const MOST_OVERDUE: usize = 100;
 
 /// Returns what a controller's management connection offers.
 pub(super) fn functions(host: &str) -> BTreeSet<FunctionName> {
@@ -45,7 +56,7 @@ pub(super) async fn run(
     crew.offer(names.collect::<BTreeSet<Bytes>>());
     crew.grant();
     // Belongs to the job that runs; an answer to one that was lost is dropped, whatever handle the next one has.
-    let mut answering: Option<JoinHandle<Report>> = None;
+    let mut desk = Desk::default();
     loop {
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
@@ -53,7 +64,7 @@ pub(super) async fn run(
                 worker::Event::Connected => tell(&events, &id, Happened::Connected { server }),
                 worker::Event::Disconnected { error, job } => {
                     if job.is_some() {
-                        answering = None;
+                        desk.answering = None;
                         crew.grant();
                     }
                     tell(&events, &id, Happened::Disconnected { server, error });
@@ -61,12 +72,10 @@ pub(super) async fn run(
                 worker::Event::Refused { code, text, .. } => warn!(connection = %id, server = site.servers[server].address(), code = %code, text = %text, "gearman server refused a packet"),
                 worker::Event::Woken | worker::Event::Revoked | worker::Event::Delivered { .. } => {}
                 worker::Event::Assigned(job) => {
-                    let (site, controller) = (Arc::clone(&site), id.controller.clone());
-                    // On a task of its own, so that a bug in it still ends in an answer.
-                    answering = Some(tokio::spawn(async move { answer(&site, &controller, &job).await }));
+                    desk.take(&site, &id.controller, job);
                 }
             },
-            report = answered(&mut answering) => drop(crew.report(report)),
+            report = desk.answered() => drop(crew.report(report)),
             command = commands.recv() => match command {
                 None | Some(Command::Close) => break,
                 Some(Command::Serve(server, config)) => crew.join(server, *config),
@@ -81,10 +90,10 @@ pub(super) async fn run(
             tokio::select! {
                 event = crew.event() => match event.what {
                     worker::Event::Assigned(_) => break,
-                    worker::Event::Disconnected { job: Some(_), .. } => answering = None,
+                    worker::Event::Disconnected { job: Some(_), .. } => desk.answering = None,
                     _ => {}
                 },
-                report = answered(&mut answering) => drop(crew.report(report)),
+                report = desk.answered() => drop(crew.report(report)),
             }
         }
     };
@@ -105,22 +114,86 @@ fn tell(events: &Events, id: &ConnectionId, happened: Happened) {
     let _unheard = events.send((id.clone(), happened));
 }
 
-/// Waits for the answer that is under way, if there is one, and takes it.
-///
-/// # Cancel safety
-///
-/// Nothing is lost if it is dropped while it waits.
-async fn answered(answering: &mut Option<JoinHandle<Report>>) -> Report {
-    let Some(task) = answering else { return std::future::pending().await };
-    let report = task.await.unwrap_or_else(|error| {
-        error!(%error, "answering a management request failed; this is a bug");
-        Report::Exception(Bytes::from_static(b"layshaft failed while it answered this; see its log"))
-    });
-    *answering = None;
-    report
+/// What is under way for clients of one controller.
+#[derive(Default)]
+struct Desk {
+    /// For the job that runs.
+    answering: Option<Answering>,
+    /// For clients that were told that it takes too long.
+    overdue: JoinSet<()>,
 }
 
-async fn answer(site: &Site, name: &ControllerName, job: &worker::Job) -> Report {
+struct Answering {
+    task: JoinHandle<Report>,
+    deadline: Instant,
+    patience: Duration,
+    controller: ControllerName,
+}
+
+impl Desk {
+    fn take(&mut self, site: &Arc<Site>, controller: &ControllerName, job: worker::Job) {
+        while self.overdue.try_join_next().is_some() {}
+        let within = site.config().answer_within;
+        let patience = if self.overdue.is_empty() { within } else { within.min(MOMENT) };
+        let task = if self.overdue.len() < MOST_OVERDUE {
+            // On a task of its own, so that a bug in it still ends in an answer.
+            let (site, name) = (Arc::clone(site), controller.clone());
+            tokio::spawn(async move { answer(&site, &name, &job).await })
+        } else {
+            let text = format!("controller {controller} has {MOST_OVERDUE} requests to answer; ask again when it does");
+            tokio::spawn(std::future::ready(Report::Exception(Bytes::from(text))))
+        };
+        let deadline = Instant::now() + patience;
+        self.answering = Some(Answering { task, deadline, patience, controller: controller.clone() });
+    }
+
+    /// Waits for the answer that is under way, if there is one, and takes it; an overdue one is left to itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if it is dropped while it waits.
+    async fn answered(&mut self) -> Report {
+        let Some(Answering { task, deadline, .. }) = &mut self.answering else {
+            return std::future::pending().await;
+        };
+        let report = tokio::select! {
+            biased;
+            report = task => Some(or_bug(report)),
+            () = sleep_until(*deadline) => None,
+        };
+        let answering = self.answering.take();
+        match (report, answering) {
+            (Some(report), _) => report,
+            (None, Some(late)) => self.leave(late),
+            (None, None) => std::future::pending().await,
+        }
+    }
+
+    fn leave(&mut self, late: Answering) -> Report {
+        let Answering { task, patience, controller, .. } = late;
+        let patience = humantime::format_duration(patience);
+        warn!(%controller, "a management request is not answered within {patience}; it goes on, and its client is told so");
+        let text = format!("controller {controller} has not answered within {patience}; what was asked for goes on");
+        self.overdue.spawn(async move {
+            match or_bug(task.await) {
+                Report::Exception(text) => {
+                    warn!(%controller, text = %String::from_utf8_lossy(&text), "an overdue management request failed");
+                }
+                _ => info!(%controller, "an overdue management request was carried out"),
+            }
+        });
+        Report::Exception(Bytes::from(text))
+    }
+}
+
+fn or_bug(report: Result<Report, tokio::task::JoinError>) -> Report {
+    report.unwrap_or_else(|error| {
+        error!(%error, "answering a management request failed; this is a bug");
+        Report::Exception(Bytes::from_static(b"layshaft failed while it answered this; see its log"))
+    })
+}
+
+async fn answer(site: &Arc<Site>, name: &ControllerName, job: &worker::Job) -> Report {
     let exception = |text: String| Report::Exception(Bytes::from(text));
     let Some(controller) = site.controller(name) else { return Report::Fail };
     let function = FunctionName::new(String::from_utf8_lossy(&job.function)).ok().and_then(|name| name.function());
@@ -140,7 +213,7 @@ async fn answer(site: &Site, name: &ControllerName, job: &worker::Job) -> Report
 }
 
 async fn stop(
-    site: &Site,
+    site: &Arc<Site>,
     name: &ControllerName,
     controller: &Controller,
     request: &BuildReference,
@@ -151,12 +224,22 @@ async fn stop(
 }
 
 /// Stops the build of a job, or takes it out of Jenkins' queue if it has not begun.
-async fn stop_job(site: &Site, name: &ControllerName, controller: &Controller, unique: &str) -> Result<Report, String> {
+async fn stop_job(
+    site: &Arc<Site>,
+    name: &ControllerName,
+    controller: &Controller,
+    unique: &str,
+) -> Result<Report, String> {
     let is_meant = |attempt: &Arc<Attempt>| attempt.controller == *name && attempt.key.unique == unique.as_bytes();
     let unknown = || format!("no job with the unique {unique:?} is under way on {name}");
     let attempt = site.attempts.live().into_iter().find(is_meant).ok_or_else(unknown)?;
+    let mut progress = attempt.progress.subscribe();
+    // Jenkins may have queued it, and its answer be on the way.
+    let is_known =
+        |progress: &Progress| progress.queue_item.is_some() || progress.build.is_some() || progress.outcome.is_some();
+    drop(timeout(MOMENT, progress.wait_for(is_known)).await);
     let (build, item) = {
-        let progress = attempt.progress.borrow();
+        let progress = progress.borrow();
         (progress.build.clone(), progress.queue_item)
     };
     match (build, item) {
@@ -176,30 +259,47 @@ async fn stop_job(site: &Site, name: &ControllerName, controller: &Controller, u
 }
 
 async fn stop_build(
-    site: &Site,
+    site: &Arc<Site>,
     name: &ControllerName,
     controller: &Controller,
     id: BuildId,
     unknown: impl Fn() -> String,
 ) -> Result<Report, String> {
-    let build = controller.client.build(&id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
+    let build = read(site, controller, &id).await.map_err(|error| format!("failed to read {id}: {error}"))?;
     let build = build.ok_or_else(unknown)?;
-    let attempt = site
-        .attempts
-        .live()
-        .into_iter()
-        .find(|attempt| attempt.controller == *name && attempt.progress.borrow().build.as_ref() == Some(&id));
-    let already_stopping = attempt.as_ref().is_some_and(|attempt| attempt.progress.borrow().stopping);
-    if !build.in_progress || already_stopping {
+    if !build.in_progress {
         return Ok(Report::Fail);
     }
-    controller.client.stop(&id).await.map_err(|error| format!("failed to stop {id}: {error}"))?;
-    info!(controller = %name, build = %id, "stopped a build");
-    if let Some(attempt) = attempt {
-        attempt.update(|progress| progress.stopping = true);
+    let asked = site.stopping.ask(name, &build, site.config().stop_again_after);
+    if asked == Asked::TooSoon {
+        return Ok(Report::Fail);
     }
+    let stopped = controller.client.stop(&id).await;
+    if asked == Asked::First {
+        match &stopped {
+            // Nobody heard of it, so that it may be asked for again at once.
+            Err(error) if !error.is_outcome_unknown() => site.stopping.forget(name, &id, build.started_ms),
+            _ => stopping::begin(site, name, &build).await,
+        }
+    }
+    stopped.map_err(|error| match error.is_outcome_unknown() {
+        true => format!("failed to stop {id}: {error}; it is stopped again if it runs on"),
+        false => format!("failed to stop {id}: {error}"),
+    })?;
+    info!(controller = %name, build = %id, "stopped a build");
     controller.watcher.hurry(Part::Nodes);
     Ok(Report::Complete(Bytes::new()))
+}
+
+/// Reads a build that shall be stopped; a controller that hangs is waited for, since the wish holds until it wakes up.
+async fn read(site: &Site, controller: &Controller, id: &BuildId) -> Result<Option<Build>, jenkins::Error> {
+    let began = Instant::now();
+    loop {
+        match controller.client.build(id).await {
+            Err(jenkins::Error::TimedOut) if began.elapsed() < site.config().lost_after => {}
+            answer => return answer,
+        }
+    }
 }
 
 async fn describe(
@@ -213,7 +313,7 @@ async fn describe(
     let text = request.html_description.as_deref();
     match controller.client.set_description(&id, text.unwrap_or_default()).await {
         Ok(()) => Ok(Report::Complete(Bytes::from(request::description_reply(request)))),
-        Err(crate::jenkins::Error::NotFound { .. }) => Err(unknown()),
+        Err(jenkins::Error::NotFound { .. }) => Err(unknown()),
         Err(error) => Err(format!("{}: {error}", ManagementError::CannotSaveDescription(request.build.clone()))),
     }
 }

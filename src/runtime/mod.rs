@@ -29,6 +29,7 @@ mod settling;
 mod site;
 mod snapshot;
 pub mod status;
+mod stopping;
 mod table;
 mod trial;
 mod undeclared;
@@ -229,6 +230,7 @@ async fn serve(
 ) {
     // Before any server is asked anything: builds go on without it.
     resume(&site, known);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(stopping::resume(Arc::clone(&site))));
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
     clearance::clear(&site, &hosts, &cleared);

@@ -18,6 +18,7 @@ use super::config::Config;
 use super::offline_budget::OfflineBudget;
 use super::server::Server;
 use super::snapshot::Snapshot;
+use super::stopping::Stopping;
 use super::table::FunctionTable;
 use super::undeclared::Undeclared;
 
@@ -45,6 +46,7 @@ pub(super) struct Site {
     /// Changes whenever a connection is told what to offer, or tells a server.
     pub(super) registrations: watch::Sender<()>,
     pub(super) undeclared: Undeclared,
+    pub(super) stopping: Stopping,
     /// The runtime stops: tasks of builds end where they are.
     pub(super) stop: CancellationToken,
 }
@@ -75,6 +77,7 @@ impl Site {
             hand_backs: HandBacks::default(),
             registrations: watch::Sender::new(()),
             undeclared: Undeclared::default(),
+            stopping: Stopping::default(),
             stop,
         }
     }

@@ -1,5 +1,6 @@
 //! Parameters that clients send and projects do not declare. Jenkins drops them over REST without a word, so that they
-//! are told of here: once in the log, and in the status for as long as the daemon runs. Names only, never values.
+//! are told of here: once in the log, and in the status for as long as the daemon runs. Names only, never values. So are
+//! controllers that cannot pin what declares no parameter for it, although scripts may run there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,6 +18,7 @@ const LONGEST_NAME: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Undeclared {
     seen: Mutex<BTreeMap<(ControllerName, ProjectName), BTreeSet<String>>>,
+    unpinned: Mutex<BTreeSet<ControllerName>>,
 }
 
 impl Undeclared {
@@ -36,6 +38,11 @@ impl Undeclared {
         lost.into_iter().filter(|name| names.len() < MOST_NAMES && names.insert(name.clone())).collect()
     }
 
+    /// Notes that a controller could not pin a build, and returns whether that is news.
+    pub(super) fn note_unpinned(&self, controller: &ControllerName) -> bool {
+        self.unpinned.lock().unwrap_or_else(PoisonError::into_inner).insert(controller.clone())
+    }
+
     /// Returns what each project concerned was seen to lose.
     pub(super) fn seen(&self) -> Vec<UndeclaredParameters> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,6 +50,18 @@ impl Undeclared {
             UndeclaredParameters { controller: controller.clone(), project: project.clone(), names: names.clone() }
         };
         seen.iter().map(one).collect()
+    }
+
+    /// Returns a line for people about each controller that cannot pin.
+    pub(super) fn unpinned(&self) -> Vec<String> {
+        let unpinned = self.unpinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let no_plugin = |controller: &ControllerName| {
+            format!(
+                "{controller} cannot pin builds whose projects declare no parameter for it: it lacks the NodeLabel \
+                 Parameter plugin; install it"
+            )
+        };
+        unpinned.iter().map(no_plugin).collect()
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Fleet {
     /// Folders are implied by the full names of projects; here are those that are empty, disabled or multibranch.
     pub folders: Vec<FolderSpec>,
     pub projects: Vec<ProjectSpec>,
+    /// The NodeLabel Parameter plugin is not installed: scripts cannot use its classes.
+    pub lacks_node_label_plugin: bool,
 }
 
 /// The controller's own node.
@@ -71,8 +73,12 @@ pub struct ProjectSpec {
     pub post_production: Duration,
     /// The result shows while the build is still building, as after a failed step.
     pub early_result: bool,
-    /// Builds ignore `stop`; pipelines still yield to `kill`.
+    /// Builds ignore `stop` for good; pipelines still yield to `term` and `kill`.
     pub ignores_stop: bool,
+    /// Builds survive so many times `stop`, as when each interrupt only ends one of the steps after the build.
+    pub survives_stops: u32,
+    /// Pipelines yield only to `kill`.
+    pub ignores_term: bool,
     /// The queue item leaves, but its build is never created.
     pub never_created: bool,
     /// Lets a trigger with this token give a cause.
@@ -225,6 +231,8 @@ impl Default for ProjectSpec {
             post_production: Duration::ZERO,
             early_result: false,
             ignores_stop: false,
+            survives_stops: 0,
+            ignores_term: false,
             never_created: false,
             trigger_token: None,
             axes: BTreeMap::new(),

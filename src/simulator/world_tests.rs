@@ -211,7 +211,7 @@ fn a_pipeline_occupies_no_executor_but_its_steps_do() {
         a runs part of flow #2
         b runs part of flow #1
     "]]);
-    scene.world.stop("flow", 2, false);
+    scene.world.stop("flow", 2, Order::Stop);
     scene.advance_to(20);
     scene.check(expect![[r"
         flow #1 SUCCESS after 20000ms
@@ -267,7 +267,7 @@ fn aborting_a_matrix_aborts_its_cells() {
     let matrix = ProjectSpec { kind: ProjectKind::Matrix, axes, ..lasting("all", 10) };
     let mut scene = Scene::new(vec![agent("a", &[])], vec![matrix]);
     scene.build("all");
-    scene.world.stop("all", 1, false);
+    scene.world.stop("all", 1, Order::Stop);
     scene.check(expect![[r"
         all #1 ABORTED after 0ms
         all/OS=linux #1 ABORTED after 0ms
@@ -338,19 +338,25 @@ fn disabling_a_folder_cancels_what_is_queued_in_it() {
 }
 
 #[test]
-fn stop_is_ignored_where_a_project_says_so_and_kill_is_not() {
+fn builds_survive_what_their_project_says() {
     let stubborn = |spec: ProjectSpec| ProjectSpec { ignores_stop: true, ..spec };
-    let projects = vec![stubborn(lasting("lint", 10)), stubborn(pipeline("flow", &["linux"]))];
-    let mut scene = Scene::new(vec![NodeSpec::new("a", 2, &["linux"])], projects);
-    scene.build("lint");
-    scene.build("flow");
-    for project in ["lint", "flow"] {
-        scene.world.stop(project, 1, false);
-        assert!(scene.world.build(project, 1).unwrap().is_building());
-        scene.world.stop(project, 1, true);
+    let undead = |spec: ProjectSpec| ProjectSpec { ignores_term: true, ..stubborn(spec) };
+    let slow = |spec: ProjectSpec| ProjectSpec { survives_stops: 2, ..spec };
+    for (spec, orders, dies_of) in [
+        (lasting("lint", 10), vec![Order::Stop], Some(0)),
+        (slow(lasting("lint", 10)), vec![Order::Stop; 3], Some(2)),
+        (stubborn(lasting("lint", 10)), vec![Order::Stop; 5], None),
+        (stubborn(pipeline("lint", &["linux"])), vec![Order::Stop, Order::Stop, Order::Terminate], Some(2)),
+        (undead(pipeline("lint", &["linux"])), vec![Order::Stop, Order::Terminate, Order::Kill], Some(2)),
+    ] {
+        let mut scene = Scene::new(vec![NodeSpec::new("a", 2, &["linux"])], vec![spec.clone()]);
+        scene.build("lint");
+        let died_of = orders.into_iter().position(|order| {
+            scene.world.stop("lint", 1, order);
+            !scene.world.build("lint", 1).unwrap().is_building()
+        });
+        assert_eq!(died_of, dies_of, "{spec:?}");
     }
-    assert!(scene.world.build("lint", 1).unwrap().is_building());
-    assert!(!scene.world.build("flow", 1).unwrap().is_building());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod bounds;
 mod bugs;
 mod builds;
 mod clients;
@@ -19,11 +20,13 @@ mod matrix;
 mod pipelines;
 mod policies;
 mod polling;
+mod privileged;
 mod probes;
 mod registration;
 mod rows;
 mod server;
 mod simulate;
+mod stopping;
 mod support;
 mod tls;
 mod traps;

@@ -1,14 +1,18 @@
-//! Holds `docs/rows.md` and `docs/traps.md` against the names of the tests.
+//! Holds `docs/rows.md`, `docs/traps.md` and `docs/bounds.md` against the names of the tests.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::floor_plan::sources;
 
+/// Returns the texts of all tests.
+fn texts() -> impl Iterator<Item = String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    sources(&root.join("tests/it")).into_iter().map(|file| std::fs::read_to_string(file).unwrap())
+}
+
 /// Returns the rows of one letter that tests are named after.
 fn shown(letter: char) -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let texts = sources(&root.join("tests/it")).into_iter().map(|file| std::fs::read_to_string(file).unwrap());
     let is_row = |word: &&str| {
         let number = word.strip_prefix(['f', 't']);
         number.is_some_and(|number| number.len() >= 2 && number.parse::<u32>().is_ok())
@@ -19,7 +23,7 @@ fn shown(letter: char) -> BTreeSet<String> {
             names.flat_map(|name| name.split('_').take_while(is_row).map(str::to_uppercase).collect::<Vec<_>>());
         words.filter(|row| row.starts_with(letter)).collect()
     };
-    texts.flat_map(rows_of).collect()
+    texts().flat_map(rows_of).collect()
 }
 
 /// Returns the rows of one letter that a page promises.
@@ -33,4 +37,35 @@ fn promised(page: &str, letter: char) -> BTreeSet<String> {
 fn every_row_that_is_promised_is_shown_and_every_row_that_is_shown_is_on_the_page() {
     assert_eq!(shown('F'), promised(include_str!("../../docs/rows.md"), 'F'));
     assert_eq!(shown('T'), promised(include_str!("../../docs/traps.md"), 'T'));
+}
+
+/// Returns what stands in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_bound_names_tests_of_its_row_and_keys_that_there_are() {
+    let tests: String = texts().collect();
+    let example = include_str!("../../layshaft.example.toml");
+    let page = include_str!("../../docs/bounds.md");
+    let promised = promised(include_str!("../../docs/rows.md"), 'F');
+    let mut bounds = 0;
+    for line in page.lines().filter(|line| line.starts_with("| F")) {
+        let cells: Vec<&str> = line.split(" | ").map(str::trim).collect();
+        let row = cells[0].trim_start_matches("| ");
+        assert!(promised.contains(row), "{row} is on no other page");
+        let shown: Vec<&str> = quoted(cells[cells.len() - 1]).collect();
+        let is_of_row = |test: &&str| test.split('_').any(|word| word.eq_ignore_ascii_case(row));
+        assert!(shown.iter().any(is_of_row), "{row} has no test of its own: {shown:?}");
+        for test in shown {
+            assert!(tests.contains(&format!("fn {test}(")), "there is no test {test}");
+        }
+        for key in cells[3..cells.len() - 1].iter().flat_map(|cell| quoted(cell)) {
+            let name = key.rsplit('.').next().unwrap();
+            assert!(example.contains(&format!("#{name} = ")), "there is no key {key}");
+        }
+        bounds += 1;
+    }
+    assert!(bounds >= 8, "the table is there");
 }

@@ -38,7 +38,7 @@ use super::config::{Config, RejectAs};
 use super::site::{Controller, Site};
 use mark::Mark;
 use pictures::Pictures;
-use request::Request;
+use request::{Request, Way};
 use whereabouts::Whereabouts;
 
 /// How long a new poller may take for its first look, before what depends on it is done without.
@@ -177,12 +177,16 @@ impl<'a> Task<'a> {
         let unique = String::from_utf8_lossy(&self.attempt.key.unique).into_owned();
         let generated = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let self_label = self.self_label();
-        let request = Request::new(&self.config, &project, &node.name, self_label, sent, &unique, &generated);
+        let way = if self.controller.client.is_privileged() { Way::Script } else { Way::Rest };
+        let request = Request::new(way, &self.config, &project, &node.name, self_label, sent, &unique, &generated);
         let parameters = match self.filter(&project, &node, &request).await {
             Ok(parameters) => request.finish(&project, parameters),
             Err(reason) => return Some(self.rejected(sent, reason)),
         };
-        let lost = self.site.undeclared.note(&self.attempt.controller, &project, &parameters);
+        let lost = match way {
+            Way::Rest => self.site.undeclared.note(&self.attempt.controller, &project, &parameters),
+            Way::Script => Vec::new(),
+        };
         if !lost.is_empty() {
             warn!(project = %project.name, parameters = ?lost, "a client sends what the project does not declare; jenkins drops it");
         }

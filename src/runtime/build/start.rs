@@ -7,7 +7,7 @@ use crate::domain::{BuildId, Parameters, Project, QueueItemId};
 use crate::jenkins::{self, Part, Trigger};
 use crate::journal::{self, AttemptId, Marker};
 
-use super::request::Request;
+use super::request::{Request, Way};
 use super::retry::Retry;
 use super::{Ended, Task};
 
@@ -140,7 +140,7 @@ impl Task<'_> {
         let mut retry = Retry::default();
         let mut failures = 0;
         loop {
-            let error = match self.current().client.start(&project.name, parameterised, parameters).await {
+            let error = match self.trigger(project, parameterised, request, parameters).await {
                 Ok(Trigger::Queued(item) | Trigger::MergedInto(item)) if request.marker.is_some() => {
                     // Whatever carries the marker is ours, also what an earlier request of ours has queued.
                     return Ok(Found::queued(item));
@@ -169,7 +169,9 @@ impl Task<'_> {
                 match self.look_up(project, marker, since_ms, at_least).await {
                     LookUp::Found(item, build) => return Ok(Found { item, build, is_foreign: false, gate: None }),
                     // Before 2.524 this is also what a project says that has lost its parameters.
-                    LookUp::Absent if may_have_changed && is_failure(&error) => return Err(NotStarted::Changed),
+                    LookUp::Absent if may_have_changed && request.way == Way::Rest && is_failure(&error) => {
+                        return Err(NotStarted::Changed);
+                    }
                     LookUp::Absent if is_failure(&error) => failures += 1,
                     LookUp::Absent => {}
                     LookUp::Unanswered => {
@@ -194,6 +196,26 @@ impl Task<'_> {
             }
             sleep(retry.next()).await;
         }
+    }
+
+    async fn trigger(
+        &self,
+        project: &Project,
+        parameterised: bool,
+        request: &Request,
+        parameters: &Parameters,
+    ) -> Result<Trigger, jenkins::Error> {
+        let client = &self.current().client;
+        if request.way == Way::Rest {
+            return client.start(&project.name, parameterised, parameters).await;
+        }
+        let pin = request.undeclared_pin.as_ref();
+        let scripted = client.start_by_script(&project.name, parameters, pin).await?;
+        let controller = &self.attempt.controller;
+        if pin.is_some() && !scripted.pinned && self.site.undeclared.note_unpinned(controller) {
+            warn!(%controller, project = %project.name, "a build was not pinned: the controller lacks the NodeLabel Parameter plugin");
+        }
+        Ok(scripted.trigger)
     }
 
     /// Returns whether Jenkins has merged a build without a marker into an equal one that waited already, which it does
@@ -294,7 +316,8 @@ impl Found {
 }
 
 fn is_failure(error: &jenkins::Error) -> bool {
-    matches!(error, jenkins::Error::UnexpectedStatus { .. })
+    use jenkins::Error::{Malformed, ScriptFailed, UnexpectedStatus};
+    matches!(error, UnexpectedStatus { .. } | ScriptFailed { .. } | Malformed { .. })
 }
 
 /// Returns how long after an error the controller may still be about to take the trigger in.

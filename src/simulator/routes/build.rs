@@ -2,7 +2,7 @@ use super::view;
 use crate::domain::ProjectKind;
 use crate::simulator::auth::Permission;
 use crate::simulator::request::{Answer, Body, Request, Routed};
-use crate::simulator::world::{Build, World};
+use crate::simulator::world::{Build, Order, World};
 
 /// Finds the number that a path means: a number, or a word such as `lastBuild`.
 pub(super) fn find(world: &World, project: &str, text: &str) -> Option<u64> {
@@ -31,10 +31,9 @@ pub(super) fn route(world: &mut World, request: &Request, project: &str, number:
         }),
         ["consoleText"] => Ok(Answer::new(200, Body::Text(build.log.clone()))),
         ["logText", "progressiveText"] => Ok(progressive_text(build, request)),
-        ["stop"] => stop(world, request, project, number, false),
-        [order @ ("term" | "kill")] if is_pipeline(world, project) => {
-            stop(world, request, project, number, *order == "kill")
-        }
+        ["stop"] => stop(world, request, project, number, Order::Stop),
+        ["term"] if is_pipeline(world, project) => stop(world, request, project, number, Order::Terminate),
+        ["kill"] if is_pipeline(world, project) => stop(world, request, project, number, Order::Kill),
         ["submitDescription"] => {
             request.must_post()?;
             request.must_have(Permission::RunUpdate)?;
@@ -57,10 +56,10 @@ pub(super) fn route(world: &mut World, request: &Request, project: &str, number:
 }
 
 /// Answers the same whether or not anything was there to stop.
-fn stop(world: &mut World, request: &Request, project: &str, number: u64, kill: bool) -> Routed {
+fn stop(world: &mut World, request: &Request, project: &str, number: u64, order: Order) -> Routed {
     request.must_post()?;
     request.must_have(Permission::ItemCancel)?;
-    world.stop(project, number, kill);
+    world.stop(project, number, order);
     Ok(request.back())
 }
 

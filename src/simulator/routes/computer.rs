@@ -7,7 +7,7 @@ use crate::simulator::auth::Permission;
 use crate::simulator::fleet::NodeSpec;
 use crate::simulator::request::{Answer, Body, Request, Routed};
 use crate::simulator::routes::create::check_name;
-use crate::simulator::world::{BUILT_IN, Node, Occupant, OfflineMark, World};
+use crate::simulator::world::{BUILT_IN, Node, Occupant, OfflineMark, Order, World};
 use crate::xml::{Element, escape};
 
 /// More executors than that are a mistake, and would only fill memory.
@@ -83,7 +83,7 @@ fn one(world: &mut World, request: &Request, name: &str, path: &[&str]) -> Route
             request.must_post()?;
             request.must_have(Permission::ItemCancel)?;
             if let Some((project, number)) = build_on(node, number) {
-                world.stop(&project, number, false);
+                world.stop(&project, number, Order::Stop);
             }
             Ok(request.back())
         }
@@ -94,7 +94,7 @@ fn one(world: &mut World, request: &Request, name: &str, path: &[&str]) -> Route
             let wanted = request.parameter("runExtId");
             match build_on(node, number).filter(|(project, number)| wanted == Some(&format!("{project}#{number}"))) {
                 Some((project, number)) => {
-                    world.stop(&project, number, false);
+                    world.stop(&project, number, Order::Stop);
                     Ok(request.back())
                 }
                 None => Ok(Answer::not_found()),

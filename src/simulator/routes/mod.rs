@@ -5,6 +5,7 @@ mod computer;
 mod create;
 mod project;
 mod queue;
+mod script;
 mod trigger;
 
 use super::auth::Permission;
@@ -24,6 +25,7 @@ fn route(world: &mut World, request: &Request) -> Routed {
         ["api", "json"] => request.json(|wanted| view(world, request).root(wanted)),
         ["me" | "whoAmI", "api", "json"] => request.json(|wanted| view(world, request).user(wanted)),
         ["label", text, "api", "json"] => request.json(|wanted| view(world, request).label(text, wanted)),
+        ["scriptText"] => script::run(world, request),
         ["quietDown"] => quiet_down(world, request, true),
         ["cancelQuietDown"] => quiet_down(world, request, false),
         ["createItem"] => create::create_item(world, request, ""),

@@ -51,7 +51,7 @@ fn check(world: &World, request: &Request, project: &str, old_status: u16) -> Re
     if status == 0 { Ok(()) } else { Err(Box::new(Answer::page(status, &format!("{project} is not buildable")))) }
 }
 
-fn declared(world: &World, project: &str) -> Vec<ParameterSpec> {
+pub(super) fn declared(world: &World, project: &str) -> Vec<ParameterSpec> {
     world.project(project).map(|project| project.spec.parameters.clone()).unwrap_or_default()
 }
 
@@ -64,7 +64,7 @@ fn value_of(request: &Request, parameter: &ParameterSpec) -> Result<Value, Box<A
     read_value(parameter, value.map(str::to_owned))
 }
 
-fn read_value(parameter: &ParameterSpec, given: Option<String>) -> Result<Value, Box<Answer>> {
+pub(super) fn read_value(parameter: &ParameterSpec, given: Option<String>) -> Result<Value, Box<Answer>> {
     let text = given.unwrap_or_else(|| parameter.default_value());
     let value = match parameter.kind {
         ParameterKind::Boolean => text.eq_ignore_ascii_case("true").to_string(),

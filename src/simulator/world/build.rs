@@ -16,6 +16,8 @@ pub(crate) struct Build {
     pub(crate) parameters: Vec<Value>,
     pub(crate) causes: Vec<Cause>,
     pub(crate) description: Option<String>,
+    /// How often it was asked to stop.
+    pub(crate) stops: u32,
     /// Where it runs or ran: its executor, or the node that carries it without one.
     pub(crate) place: Place,
     pub(crate) log: String,
@@ -27,6 +29,14 @@ pub(crate) struct Build {
     pub(crate) last_step_node: Option<String>,
     /// When the running step ends, unless by hand.
     pub(crate) step_until: Option<u64>,
+}
+
+/// How a build is told to end. The stronger ones are for pipelines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Stop,
+    Terminate,
+    Kill,
 }
 
 /// A node, and the number of one of its executors; none means a one-off executor.

@@ -21,7 +21,7 @@ use super::clock::millis;
 use super::fleet::Fleet;
 use super::version::Version;
 
-pub(crate) use build::{Build, Cause, Place, Value};
+pub(crate) use build::{Build, Cause, Order, Place, Value};
 pub(crate) use node::{Node, Occupant, OfflineMark};
 pub(crate) use project::{Folder, Item, Project, child_name, parent_of, short_name};
 pub(crate) use queue::{Cancelled, LeftItem, QueueItem, Scheduled, Stage, Task};
@@ -53,6 +53,7 @@ pub(crate) struct World {
     pub(crate) incarnation: u64,
     pub(crate) quiet_period: Duration,
     pub(crate) quieting_down: bool,
+    pub(crate) has_node_label_plugin: bool,
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) items: BTreeMap<String, Item>,
     pub(crate) queue: BTreeMap<u64, QueueItem>,
@@ -84,6 +85,7 @@ impl World {
             incarnation: 1,
             quiet_period: fleet.quiet_period,
             quieting_down: false,
+            has_node_label_plugin: !fleet.lacks_node_label_plugin,
             nodes: BTreeMap::from([(BUILT_IN.to_owned(), own_node)]),
             items: BTreeMap::new(),
             queue: BTreeMap::new(),

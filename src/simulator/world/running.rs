@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::queue::Resumed;
-use super::{Build, Cause, Event, Occupant, Place, QueueItem, Stage, Task, World, child_name, short_name};
+use super::{Build, Cause, Event, Occupant, Order, Place, QueueItem, Stage, Task, World, child_name, short_name};
 use crate::domain::{BuildResult, ProjectKind};
 use crate::simulator::fleet::Length;
 
@@ -48,15 +48,20 @@ impl World {
         true
     }
 
-    /// Aborts a build. What ignores it goes on, unless it is a pipeline and the order was to kill.
-    pub(crate) fn stop(&mut self, project: &str, number: u64, kill: bool) {
-        let Some(found) = self.project(project) else { return };
-        let yields = !found.spec.ignores_stop || (kill && found.spec.kind == ProjectKind::Pipeline);
-        if !yields || found.builds.get(&number).is_none_or(|build| !build.is_building()) {
-            return;
+    /// Aborts a build, unless it survives the order.
+    pub(crate) fn stop(&mut self, project: &str, number: u64, order: Order) {
+        let Some(found) = self.project_mut(project) else { return };
+        let Some(build) = found.builds.get_mut(&number).filter(|build| build.is_building()) else { return };
+        build.stops += 1;
+        let yields = match order {
+            Order::Stop => !found.spec.ignores_stop && build.stops > found.spec.survives_stops,
+            Order::Terminate => !found.spec.ignores_term,
+            Order::Kill => true,
+        };
+        if yields {
+            self.end_build(project, number, BuildResult::Aborted);
+            self.settle();
         }
-        self.end_build(project, number, BuildResult::Aborted);
-        self.settle();
     }
 
     /// Removes the record of a build that is over.
@@ -239,6 +244,7 @@ impl World {
             parameters: item.parameters.clone(),
             causes: item.causes.clone(),
             description: None,
+            stops: 0,
             place: place.clone(),
             log,
             open_configurations: 0,

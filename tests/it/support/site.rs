@@ -49,6 +49,8 @@ pub(crate) struct SiteBuilder {
     unreadable: BTreeMap<String, String>,
     /// What the daemon's user may not do on a controller.
     forbidden: BTreeMap<String, Permission>,
+    /// Where builds are started by a script.
+    privileged: BTreeSet<String>,
     /// Further Gearman servers.
     others: Vec<String>,
     /// How soon a connection that is silently gone is noticed.
@@ -60,6 +62,7 @@ pub(crate) struct Site {
     pub(crate) server: GearmanServer,
     controllers: BTreeMap<String, Simulator>,
     hosts: BTreeMap<String, String>,
+    privileged: BTreeSet<String>,
     recorder: Option<Recorder>,
     runtime: Option<Runtime>,
     pub(crate) folder: TempDir,
@@ -102,6 +105,7 @@ impl SiteBuilder {
             location_origins: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             forbidden: BTreeMap::new(),
+            privileged: BTreeSet::new(),
             others: Vec::new(),
             silence: None,
         }
@@ -110,6 +114,12 @@ impl SiteBuilder {
     /// Changes how often controllers are asked.
     pub(crate) fn poll(mut self, change: impl FnOnce(&mut Intervals)) -> Self {
         change(&mut self.poll);
+        self
+    }
+
+    /// Has builds of a controller started by a script.
+    pub(crate) fn privileged(mut self, controller: &str) -> Self {
+        self.privileged.insert(controller.to_owned());
         self
     }
 
@@ -253,6 +263,7 @@ impl SiteBuilder {
             server,
             controllers,
             hosts: self.hosts,
+            privileged: self.privileged,
             recorder,
             runtime: None,
             folder,
@@ -361,7 +372,7 @@ impl Site {
             host: self.hosts.get(name).map_or(name, String::as_str).to_owned(),
             tags: BTreeSet::new(),
             serve: self.serve,
-            client: jenkins::Client::new(&jenkins, credentials).unwrap(),
+            client: jenkins::Client::new(&jenkins, credentials).unwrap().privileged(self.privileged.contains(name)),
             jenkins,
         }
     }

@@ -14,6 +14,8 @@ mod build;
 mod clearance;
 mod config;
 mod executor;
+#[cfg(test)]
+mod fleets;
 mod housekeeping;
 mod identity;
 mod lease;

@@ -25,7 +25,7 @@ use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
 use super::table::{FunctionTable, Row, table};
-use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
+use crate::domain::{ControllerName, FunctionName};
 
 /// A controller that has not answered for so long offers nothing.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
@@ -54,7 +54,8 @@ pub(super) struct Reconciler {
     pub(super) mode: Mode,
     /// The controllers whose management functions nobody else serves, and where.
     pub(super) cleared: watch::Receiver<Clearances>,
-    inputs: Option<TableInputs>,
+    /// What the table was made of, or is being made of: the policies' generation, and the snapshot.
+    computed_from: Option<(u64, Arc<Snapshot>)>,
     computing: Option<JoinHandle<FunctionTable>>,
     ask_again: AskAgain,
     /// The connections without a lease that were woken, each with the server that woke it.
@@ -75,21 +76,6 @@ pub(super) struct Link {
     /// Its lease was revoked, and a grab that was under way may still bring a job.
     settling: Settling,
     commands: mpsc::UnboundedSender<Command>,
-}
-
-/// What a table depends on. While it stays equal there is nothing to compute.
-#[derive(PartialEq)]
-struct TableInputs {
-    generation: u64,
-    controllers: BTreeMap<ControllerName, ControllerInputs>,
-}
-
-#[derive(PartialEq)]
-struct ControllerInputs {
-    offers: bool,
-    tags: BTreeSet<String>,
-    projects: Arc<Vec<crate::domain::Project>>,
-    nodes: Vec<(NodeName, bool, NodeMode, BTreeSet<String>)>,
 }
 
 /// For each controller that was looked up at a server: whether its management functions are free for us there.
@@ -113,7 +99,7 @@ impl Reconciler {
             links: BTreeMap::new(),
             mode: Mode::Serving,
             cleared,
-            inputs: None,
+            computed_from: None,
             computing: None,
             ask_again: AskAgain::new(),
             woken: Vec::new(),
@@ -266,7 +252,7 @@ impl Reconciler {
         let snapshot = Arc::new(self.gather());
         self.view.send_modify(|view| view.snapshot = Arc::clone(&snapshot));
         self.recompute_table(&snapshot);
-        if self.inputs.is_none() {
+        if self.computed_from.is_none() {
             return;
         }
         let table = Arc::clone(&self.view.borrow().table);
@@ -373,13 +359,16 @@ impl Reconciler {
             return;
         }
         let generation = self.site.policies.live();
-        let inputs = TableInputs::new(generation.number(), snapshot);
-        let inputs_changed = self.inputs.as_ref() != Some(&inputs);
-        if !inputs_changed && !self.ask_again.is_due(Instant::now()) {
+        let is_known = self
+            .computed_from
+            .as_ref()
+            .is_some_and(|(number, before)| *number == generation.number() && before.gives_the_same_table(snapshot));
+        // The newest of those that are alike: most of its lists will be the next one's too.
+        self.computed_from = Some((generation.number(), Arc::clone(snapshot)));
+        if is_known && !self.ask_again.is_due(Instant::now()) {
             return;
         }
-        self.ask_again.asked(inputs_changed);
-        self.inputs = Some(inputs);
+        self.ask_again.asked(!is_known);
         let (snapshot, previous) = (Arc::clone(snapshot), Arc::clone(&self.view.borrow().table));
         let config = self.site.config();
         self.computing = Some(tokio::task::spawn_blocking(move || {
@@ -474,24 +463,6 @@ fn meanings(id: &ConnectionId, functions: &BTreeSet<FunctionName>, link: &Link, 
     let before = link.meanings.iter().filter(|(name, _)| link.state.offered.contains(*name));
     let now = row.into_iter().flatten().filter(|(name, _)| functions.contains(*name));
     before.chain(now).map(|(name, offer)| (name.clone(), offer.clone())).collect()
-}
-
-impl TableInputs {
-    fn new(generation: u64, snapshot: &Snapshot) -> Self {
-        let of = |controller: &Controller| ControllerInputs {
-            offers: controller.serve && controller.reachable,
-            tags: controller.tags.clone(),
-            projects: Arc::clone(&controller.projects),
-            nodes: controller
-                .nodes
-                .iter()
-                .map(|node| (node.name.clone(), node.is_online(), node.mode, node.labels.clone()))
-                .collect(),
-        };
-        let controllers =
-            snapshot.controllers.iter().map(|(name, controller)| (name.clone(), of(controller))).collect();
-        Self { generation, controllers }
-    }
 }
 
 /// Waits for the table that is being computed; none if that failed.

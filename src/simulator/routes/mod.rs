@@ -23,6 +23,7 @@ fn route(world: &mut World, request: &Request) -> Routed {
         [] => Ok(Answer::page(200, "Dashboard")),
         ["api", "json"] => request.json(|wanted| view(world, request).root(wanted)),
         ["me" | "whoAmI", "api", "json"] => request.json(|wanted| view(world, request).user(wanted)),
+        ["label", _] => Ok(Answer::page(200, "Label")),
         ["label", text, "api", "json"] => request.json(|wanted| view(world, request).label(text, wanted)),
         ["quietDown"] => quiet_down(world, request, true),
         ["cancelQuietDown"] => quiet_down(world, request, false),
@@ -35,7 +36,7 @@ fn route(world: &mut World, request: &Request) -> Routed {
 }
 
 fn view<'w>(world: &'w World, request: &'w Request) -> View<'w> {
-    View::new(world, &request.caller)
+    View::new(world, &request.caller, request.language)
 }
 
 fn quiet_down(world: &mut World, request: &Request, quieting_down: bool) -> Routed {

@@ -11,6 +11,7 @@ mod builds;
 mod clients;
 mod commands;
 mod daemon;
+mod fleets;
 mod floor_plan;
 mod folders;
 mod management;

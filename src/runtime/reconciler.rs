@@ -15,8 +15,10 @@ use tracing::{error, info, warn};
 
 use super::ask_again::AskAgain;
 use super::executor::{self, Command, Happened};
+use super::function_set::FunctionSet;
 use super::identity::{ConnectionId, Role};
 use super::management;
+use super::meanings::Meanings;
 use super::plan::{self, Step, World, plan};
 use super::refusals::Offers;
 use super::rules::PolicyRules;
@@ -24,8 +26,8 @@ use super::settling::Settling;
 use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
-use super::table::{FunctionTable, Row, table};
-use crate::domain::{ControllerName, FunctionName};
+use super::table::{FunctionTable, table};
+use crate::domain::ControllerName;
 
 /// A controller that has not answered for so long offers nothing.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(15);
@@ -66,7 +68,7 @@ pub(super) struct Reconciler {
 /// A connection's task, as it is known here.
 pub(super) struct Link {
     pub(super) state: plan::Connection,
-    meanings: Arc<Row>,
+    meanings: Meanings,
     /// The client id that it was opened with.
     client_id: String,
     /// The servers that it was told to serve.
@@ -239,7 +241,7 @@ impl Reconciler {
             let functions = match id.role {
                 Role::Manager => {
                     let host = self.site.controller(&id.controller)?.host.clone();
-                    management::functions(&host)
+                    management::functions(&host).into_iter().collect()
                 }
                 Role::Executor { .. } | Role::Pipeline { .. } => link.state.offered.clone(),
             };
@@ -412,27 +414,28 @@ impl Reconciler {
         } else {
             tokio::spawn(executor::run(site, id.clone(), client_id.clone(), received, events));
         }
-        let (state, meanings) = (plan::Connection::default(), Arc::default());
+        let (state, meanings) = (plan::Connection::default(), Meanings::default());
         let (serves, connected) = (BTreeSet::new(), BTreeSet::new());
         let link = Link { state, meanings, client_id, serves, connected, settling: Settling::default(), commands };
         self.links.insert(id, link);
     }
 
-    fn offer(&mut self, id: &ConnectionId, functions: BTreeSet<FunctionName>, table: &FunctionTable) {
+    fn offer(&mut self, id: &ConnectionId, functions: FunctionSet, table: &FunctionTable) {
         let Some(link) = self.links.get_mut(id) else { return };
-        link.meanings = Arc::new(meanings(id, &functions, link, table));
+        let row = id.node().and_then(|node| table.row(&id.controller, node));
+        link.meanings = link.meanings.renewed(&functions, row.cloned().unwrap_or_default());
         link.state.offered = functions.clone();
         self.site.registrations.send_replace(());
-        let _closed_meanwhile = link.commands.send(Command::Offer(functions, Arc::clone(&link.meanings)));
+        let _closed_meanwhile = link.commands.send(Command::Offer(functions, link.meanings.clone()));
     }
 
     /// Tells connections whose names stayed the same that some of them mean another project now.
     fn refresh_meanings(&mut self, table: &FunctionTable) {
         for (id, link) in &mut self.links {
-            let fresh = meanings(id, &link.state.offered, link, table);
-            if *link.meanings != fresh {
-                link.meanings = Arc::new(fresh);
-                let command = Command::Offer(link.state.offered.clone(), Arc::clone(&link.meanings));
+            let Some(row) = id.node().and_then(|node| table.row(&id.controller, node)) else { continue };
+            if !link.meanings.are_of(row) {
+                link.meanings = link.meanings.renewed(&link.state.offered, Arc::clone(row));
+                let command = Command::Offer(link.state.offered.clone(), link.meanings.clone());
                 let _closed_meanwhile = link.commands.send(command);
             }
         }
@@ -454,15 +457,6 @@ impl Link {
         self.state.leased = false;
         let _closed_meanwhile = self.commands.send(Command::Revoke(self.settling.revoke()));
     }
-}
-
-/// Returns what a connection's functions mean. A grab that is under way may still bring one that was offered until
-/// now, so that its meaning is kept for one more step.
-fn meanings(id: &ConnectionId, functions: &BTreeSet<FunctionName>, link: &Link, table: &FunctionTable) -> Row {
-    let row = id.node().and_then(|node| table.row(&id.controller, node));
-    let before = link.meanings.iter().filter(|(name, _)| link.state.offered.contains(*name));
-    let now = row.into_iter().flatten().filter(|(name, _)| functions.contains(*name));
-    before.chain(now).map(|(name, offer)| (name.clone(), offer.clone())).collect()
 }
 
 /// Waits for the table that is being computed; none if that failed.

@@ -41,10 +41,6 @@ impl Controller {
         self.nodes.iter().find(|node| node.name == *name)
     }
 
-    pub(super) fn project(&self, name: &ProjectName) -> Option<&Project> {
-        self.projects.iter().find(|project| project.name == *name)
-    }
-
     /// Returns whether a function table gets the same from both. Nothing is copied: this is asked after every event.
     fn gives_the_same(&self, other: &Self) -> bool {
         let seen = |node: &Node| (node.is_online(), node.mode);

@@ -289,7 +289,7 @@ impl Play {
                     let row = id.node().and_then(|node| self.table.row(&id.controller, node));
                     let meanings = row
                         .into_iter()
-                        .flatten()
+                        .flat_map(|row| row.iter())
                         .map(|(name, offer)| (name.as_str().to_owned(), offer.project.clone()));
                     let link = self.links.get_mut(&id).expect("it is open");
                     link.meanings.extend(meanings);

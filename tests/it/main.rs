@@ -14,6 +14,7 @@ mod daemon;
 mod fleets;
 mod floor_plan;
 mod folders;
+mod live;
 mod management;
 mod matrix;
 mod pipelines;

@@ -14,7 +14,7 @@ use layshaft::policy::{self, Policies};
 use layshaft::runtime::status::{Status, WorkerState};
 use layshaft::runtime::{self, ControllerParts, Parts, Runtime, ServerParts};
 use layshaft::simulator::{
-    Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, Permission, ProjectSpec, Simulator, Version,
+    Clock, Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, Permission, ProjectSpec, Simulator, Version,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,10 @@ pub(crate) struct SiteBuilder {
     poll: Intervals,
     /// What the daemon's user may not do on a controller.
     forbidden: BTreeMap<String, Permission>,
+    /// What it may not read there.
+    unreadable: BTreeMap<String, String>,
+    /// Controllers have a clock of their own, which stands still until a test moves it.
+    manual_clock: bool,
     /// Further Gearman servers.
     others: Vec<String>,
     /// How soon a connection that is silently gone is noticed.
@@ -92,6 +96,8 @@ impl SiteBuilder {
                 modes: QUICK,
             },
             forbidden: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+            manual_clock: false,
             others: Vec::new(),
             silence: None,
         }
@@ -106,6 +112,18 @@ impl SiteBuilder {
     /// Takes a permission away from the daemon's user.
     pub(crate) fn forbid(mut self, controller: &str, permission: Permission) -> Self {
         self.forbidden.insert(controller.to_owned(), permission);
+        self
+    }
+
+    /// Hides a project or a folder from the daemon's user.
+    pub(crate) fn unreadable(mut self, controller: &str, item: &str) -> Self {
+        self.unreadable.insert(controller.to_owned(), item.to_owned());
+        self
+    }
+
+    /// Lets time pass on controllers only when a test says so.
+    pub(crate) fn manual_clock(mut self) -> Self {
+        self.manual_clock = true;
         self
     }
 
@@ -205,6 +223,8 @@ impl SiteBuilder {
         for (name, fleet) in self.fleets {
             let mut options = Options { start_latency: self.start_latency, ..Options::new(USER, TOKEN, fleet) };
             options.version = self.versions.get(&name).copied().unwrap_or_default();
+            options.clock = if self.manual_clock { Clock::manual() } else { Clock::real() };
+            options.users[0].unreadable.extend(self.unreadable.get(&name).cloned());
             if let Some(forbidden) = self.forbidden.get(&name) {
                 // Administrators may do everything.
                 options.users[0].permissions.retain(|had| had != forbidden && *had != Permission::OverallAdminister);

@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::Exit;
 use super::interrupts::Interrupts;
 use super::terminal::{say, say_json};
-use crate::simulator::{Fleet, Options, Simulator};
+use crate::domain::human_duration;
+use crate::simulator::{Fleet, Options, Permission, Simulator};
 
 /// Controllers beyond this are a slip of the hand.
 const MOST_CONTROLLERS: i64 = 100;
@@ -45,7 +47,7 @@ pub(super) struct Simulate {
     /// How many projects; the same on all of them.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=MOST_PARTS))]
     projects: u32,
-    /// Take the fleet from this file instead.
+    /// Take the fleet from this file instead; docs/simulate.md tells what it may say.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["controllers", "nodes", "projects"])]
     fleet: Option<PathBuf>,
     /// Print the fleet as such a file, and end.
@@ -64,6 +66,28 @@ pub(super) struct Simulate {
 #[serde(deny_unknown_fields)]
 struct FleetFile {
     controllers: BTreeMap<String, Fleet>,
+    /// How they answer, for those that are special.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    servers: BTreeMap<String, Server>,
+}
+
+/// How a controller answers, beside what it consists of.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Server {
+    /// The release that it behaves as, such as "2.361.4".
+    version: Option<String>,
+    context_path: String,
+    gzip: bool,
+    /// Whether CSRF protection is on.
+    crumbs: Option<bool>,
+    keep_builds: Option<usize>,
+    #[serde(with = "human_duration")]
+    start_latency: Duration,
+    /// What the user may not do, by Jenkins' identifiers.
+    forbidden: BTreeSet<String>,
+    unreadable: BTreeSet<String>,
+    discoverable: BTreeSet<String>,
 }
 
 /// What is told of a controller that listens.
@@ -77,9 +101,9 @@ struct Listening {
 
 impl Simulate {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let fleets = self.fleets()?;
+        let file = self.fleet_file()?;
         if self.print_fleet {
-            say(toml::to_string(&FleetFile { controllers: fleets })?.trim_end())?;
+            say(toml::to_string(&file)?.trim_end())?;
             return Ok(Exit::Ok);
         }
         let token = self.token.clone().unwrap_or_else(random_token);
@@ -87,10 +111,13 @@ impl Simulate {
         let mut interrupts = Interrupts::catch()?;
         let mut simulators = Vec::new();
         let mut listening = Vec::new();
-        for ((name, fleet), listen) in fleets.into_iter().zip(addresses(self.listen)) {
+        for ((name, fleet), listen) in file.controllers.into_iter().zip(addresses(self.listen)) {
             let parts = (fleet.nodes.len(), fleet.projects.len());
-            let simulator =
-                Simulator::start(Options { listen, ..Options::new(&self.user, token.clone(), fleet) }).await?;
+            let mut options = Options { listen, ..Options::new(&self.user, token.clone(), fleet) };
+            if let Some(server) = file.servers.get(&name) {
+                server.apply(&mut options).with_context(|| format!("servers.{name} is not right"))?;
+            }
+            let simulator = Simulator::start(options).await?;
             listening.push(Listening { name, url: simulator.url(), nodes: parts.0, projects: parts.1 });
             simulators.push(simulator);
         }
@@ -107,20 +134,23 @@ impl Simulate {
         Ok(Exit::Ok)
     }
 
-    fn fleets(&self) -> anyhow::Result<BTreeMap<String, Fleet>> {
+    fn fleet_file(&self) -> anyhow::Result<FleetFile> {
         let Some(file) = &self.fleet else {
             let width = self.controllers.to_string().len();
             let names = (1..=self.controllers).map(|number| format!("ci{number:0width$}"));
             let (nodes, projects) = (self.nodes as usize, self.projects as usize);
-            return Ok(names.map(|name| (name.clone(), Fleet::sample(&name, nodes, projects))).collect());
+            let controllers = names.map(|name| (name.clone(), Fleet::sample(&name, nodes, projects))).collect();
+            return Ok(FleetFile { controllers, servers: BTreeMap::new() });
         };
         let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
-        let FleetFile { controllers } =
-            toml::from_str(&text).with_context(|| format!("{} is not a fleet", file.display()))?;
-        if controllers.is_empty() {
+        let fleets: FleetFile = toml::from_str(&text).with_context(|| format!("{} is not a fleet", file.display()))?;
+        if fleets.controllers.is_empty() {
             bail!("{} names no controller; write [controllers.NAME]", file.display());
         }
-        Ok(controllers)
+        if let Some(stray) = fleets.servers.keys().find(|name| !fleets.controllers.contains_key(*name)) {
+            bail!("{} has servers.{stray} and no controllers.{stray}", file.display());
+        }
+        Ok(fleets)
     }
 
     fn tell(&self, listening: &[Listening], token: &SecretString) -> anyhow::Result<()> {
@@ -138,6 +168,32 @@ impl Simulate {
         }
         if let Some(config) = &self.config {
             say(format!("To serve them: layshaft server, and layshaft run --config {}", config.display()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    fn apply(&self, options: &mut Options) -> anyhow::Result<()> {
+        if let Some(version) = &self.version {
+            options.version = version.parse()?;
+        }
+        options.context_path.clone_from(&self.context_path);
+        options.gzip = self.gzip;
+        options.crumbs = self.crumbs.unwrap_or(options.crumbs);
+        options.keep_builds = self.keep_builds.unwrap_or(options.keep_builds);
+        options.start_latency = self.start_latency;
+        for user in &mut options.users {
+            for id in &self.forbidden {
+                let Some(permission) = Permission::from_id(id) else {
+                    let known = Permission::ALL.map(Permission::id).join(", ");
+                    bail!("{id:?} is not a permission; there are {known}");
+                };
+                // Administrators may do everything.
+                user.permissions.retain(|had| *had != permission && *had != Permission::OverallAdminister);
+            }
+            user.unreadable.clone_from(&self.unreadable);
+            user.discoverable.clone_from(&self.discoverable);
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ pub(super) use queue::{CAUSES_TREE, LEFT_ITEM_TREE, QUEUE_TREE, causes, left_ite
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod mutations;
 
 pub(super) const CRUMB_TREE: &str = "crumb,crumbRequestField";
 pub(super) const QUIETING_DOWN_TREE: &str = "quietingDown";
@@ -63,8 +65,8 @@ struct Lenient<T>(Option<T>);
 /// An object; None if it is missing, null or something else.
 struct Object<T>(Option<T>);
 
-/// The objects of an array. Other elements are left out; None if it is missing or not an array.
-struct List<T>(Option<Vec<T>>);
+/// The objects of an array, and how many other elements were left out; None if it is missing or not an array.
+struct List<T>(Option<Vec<T>>, usize);
 
 /// One of the `actions` of a queue item or build: an open set, to which any plugin adds its own.
 #[derive(Default, Deserialize)]
@@ -193,7 +195,22 @@ impl<T> Default for Object<T> {
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self(None)
+        Self(None, 0)
+    }
+}
+
+impl<T> List<T> {
+    /// Reads the elements, leaving out those that mean nothing: one that a plugin got wrong must not hide the others.
+    /// None if there is no list.
+    fn read<U>(self, path: &str, read: impl FnMut(T) -> Option<U>) -> Option<Vec<U>> {
+        let Self(Some(elements), mut left_out) = self else { return None };
+        left_out += elements.len();
+        let read: Vec<U> = elements.into_iter().filter_map(read).collect();
+        left_out -= read.len();
+        if left_out > 0 {
+            tracing::debug!(path, left_out, "left out elements of a list that mean nothing here");
+        }
+        Some(read)
     }
 }
 
@@ -225,8 +242,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(ListShape(PhantomData))? {
-            Found::List(list) => Ok(Self(Some(list))),
-            Found::Object(()) | Found::Other => Ok(Self(None)),
+            Found::List((list, left_out)) => Ok(Self(Some(list), left_out)),
+            Found::Object(()) | Found::Other => Ok(Self::default()),
         }
     }
 }
@@ -304,7 +321,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Shape<T> {
 }
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ListShape<T> {
-    type Value = Found<(), Vec<T>>;
+    type Value = Found<(), (Vec<T>, usize)>;
 
     swallow_scalars!();
 
@@ -314,11 +331,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListShape<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
+        let (mut list, mut left_out) = (Vec::new(), 0);
         while let Some(Object(element)) = elements.next_element()? {
-            list.extend(element);
+            match element {
+                Some(element) => list.push(element),
+                None => left_out += 1,
+            }
         }
-        Ok(Found::List(list))
+        Ok(Found::List((list, left_out)))
     }
 }
 

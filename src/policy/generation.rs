@@ -62,6 +62,12 @@ impl Generation {
         self.blocked.iter().any(|bind| bind.holds(controller, project, labels))
     }
 
+    /// Returns whether the function table depends on the classic rules alone, so that labels and usage tell all of a node.
+    pub fn looks_at_no_node(&self) -> bool {
+        let hooks = [Hook::Matching, Hook::Naming];
+        self.blocked.is_empty() && !hooks.into_iter().any(|hook| self.with_hook(hook).next().is_some())
+    }
+
     /// Starts one pass over the function table: an instance per slot, no question asked twice.
     pub fn pass<'g>(&'g self, world: &'g World) -> Pass<'g> {
         Pass::new(self, world)

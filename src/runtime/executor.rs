@@ -23,12 +23,13 @@ use crate::policy::Digest;
 
 use super::attempts::{Attempt, NewAttempt, Outcome, Progress, TakenUp};
 use super::build;
+use super::function_set::FunctionSet;
 use super::identity::ConnectionId;
 use super::management;
+use super::meanings::Meanings;
 use super::refusals;
 use super::settling::Unanswered;
 use super::site::Site;
-use super::table::Row;
 
 /// How long a connection that closes waits for what is under way: a grab that may bring a job, a packet that has to
 /// leave, a write to the journal.
@@ -43,7 +44,7 @@ pub(super) enum Command {
     /// Be at the server with that number too.
     Serve(usize, Box<worker::Config>),
     /// Offer exactly these, and know what they mean.
-    Offer(BTreeSet<FunctionName>, Arc<Row>),
+    Offer(FunctionSet, Meanings),
     Grant,
     /// Take no more jobs, and answer with the same number once none can come any more.
     Revoke(u64),
@@ -93,7 +94,7 @@ pub(super) async fn run(
         id,
         worker_id,
         crew,
-        meanings: Arc::default(),
+        meanings: Meanings::default(),
         running: None,
         undelivered: BTreeMap::new(),
         journaling: None,
@@ -130,7 +131,7 @@ struct Executor {
     worker_id: String,
     crew: Crew,
     /// What each function means here.
-    meanings: Arc<Row>,
+    meanings: Meanings,
     running: Option<Running>,
     /// By server.
     undelivered: BTreeMap<usize, Undelivered>,
@@ -188,7 +189,7 @@ impl Executor {
             Command::Serve(server, config) => self.crew.join(server, *config),
             Command::Offer(functions, meanings) => {
                 self.learn(meanings);
-                let names: BTreeSet<Bytes> = functions.iter().map(bytes_of).collect();
+                let names = functions.on_the_wire();
                 for (number, server) in self.site.servers.iter().enumerate() {
                     let refused: BTreeSet<Bytes> =
                         refusals::of(&server.refused.borrow(), &self.worker_id).map(bytes_of).collect();
@@ -212,18 +213,9 @@ impl Executor {
 
     /// Takes over what functions mean. While a grab is under way the server may still give out what is withdrawn, so
     /// that nothing is forgotten then.
-    fn learn(&mut self, meanings: Arc<Row>) {
+    fn learn(&mut self, meanings: Meanings) {
         let may_be_given_more = self.crew.is_grabbing() || self.crew.has_news();
-        self.meanings = match may_be_given_more {
-            true => Arc::new(
-                self.meanings
-                    .iter()
-                    .chain(meanings.iter())
-                    .map(|(name, offer)| (name.clone(), offer.clone()))
-                    .collect(),
-            ),
-            false => meanings,
-        };
+        self.meanings = if may_be_given_more { self.meanings.overlaid_by(&meanings) } else { meanings };
     }
 
     fn handle(&mut self, event: crew::Event) {

@@ -14,10 +14,14 @@ mod build;
 mod clearance;
 mod config;
 mod executor;
+#[cfg(test)]
+mod fleets;
+mod function_set;
 mod housekeeping;
 mod identity;
 mod lease;
 mod management;
+mod meanings;
 mod offline_budget;
 mod overview;
 mod plan;

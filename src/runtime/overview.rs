@@ -1,6 +1,7 @@
 //! The reconciler's picture as people see it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ControllerName, FunctionName};
@@ -17,6 +18,7 @@ use super::status::{
     BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, PictureStatus, Status,
     WorkerState, WorkerStatus,
 };
+use super::table::Row;
 
 impl Reconciler {
     pub(super) fn status(&self) -> Status {
@@ -157,12 +159,17 @@ fn worker(id: &ConnectionId, link: &Link, host: &str) -> WorkerStatus {
 
 fn functions(view: &View) -> BTreeMap<FunctionName, FunctionStatus> {
     let mut functions: BTreeMap<FunctionName, FunctionStatus> = BTreeMap::new();
+    // Nodes share rows, so that there are few of them.
+    let mut rows: BTreeMap<*const Row, (&Row, usize)> = BTreeMap::new();
     for (_, _, row) in view.table.rows() {
-        for (name, offer) in row {
-            functions
+        rows.entry(Arc::as_ptr(row)).or_insert((row, 0)).1 += 1;
+    }
+    for (row, nodes) in rows.into_values() {
+        for (name, offer) in row.iter() {
+            let status = functions
                 .entry(name.clone())
-                .and_modify(|status| status.nodes += 1)
-                .or_insert_with(|| FunctionStatus { project: offer.project.clone(), nodes: 1 });
+                .or_insert_with(|| FunctionStatus { project: offer.project.clone(), nodes: 0 });
+            status.nodes += nodes;
         }
     }
     functions

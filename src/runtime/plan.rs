@@ -3,10 +3,13 @@
 //! PURE: what is and what should be go in, steps come out; nothing here awaits or reads a clock. The steps are
 //! idempotent: a plan made of a world in which they were taken is empty.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::{BuildId, ControllerName, FunctionName, Node, NodeName, ProjectName, QueueItemId};
 
+use super::function_set::FunctionSet;
 use super::identity::{ConnectionId, Role};
 use super::lease::OurBuilds;
 use super::snapshot::{Controller, Snapshot};
@@ -19,7 +22,7 @@ pub(super) enum Step {
     /// Ends the connection; it has no job.
     Close(ConnectionId),
     /// Sets what the connection offers; its session sends the difference, and holds back what a running job forbids.
-    Offer(ConnectionId, BTreeSet<FunctionName>),
+    Offer(ConnectionId, FunctionSet),
     /// Promises an idle executor: the connection may ask for a job.
     Grant(ConnectionId),
     Revoke(ConnectionId),
@@ -44,7 +47,7 @@ pub(super) struct World<'a> {
 /// A connection as the reconciler knows it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connection {
-    pub(super) offered: BTreeSet<FunctionName>,
+    pub(super) offered: FunctionSet,
     pub(super) leased: bool,
     /// The function of the job that runs on it.
     pub(super) job: Option<FunctionName>,
@@ -76,14 +79,53 @@ pub enum PipelineSlots {
     Fixed(u32),
 }
 
+/// What is looked up again and again while a plan is made.
+struct Index<'a> {
+    /// By the connection that runs its job.
+    attempts: BTreeMap<&'a ConnectionId, &'a Attempt>,
+    /// How many jobs of a node's connections have their builds elsewhere.
+    displaced: BTreeMap<(&'a ControllerName, &'a NodeName), usize>,
+    /// Sets that were cut out of a row, by the row's address, so that connections share them.
+    cut: RefCell<BTreeMap<(usize, BTreeSet<FunctionName>), FunctionSet>>,
+}
+
+impl<'a> Index<'a> {
+    fn new(attempts: &'a [Attempt]) -> Self {
+        let mut index = Self { attempts: BTreeMap::new(), displaced: BTreeMap::new(), cut: RefCell::default() };
+        for attempt in attempts {
+            let Some(id) = &attempt.connection else { continue };
+            // Whoever comes first counts, should two hold one job.
+            index.attempts.entry(id).or_insert(attempt);
+            if let Role::Executor { node, .. } = &id.role
+                && attempt.holds_executor
+                && attempt.node.as_ref().is_some_and(|real| real != node)
+            {
+                *index.displaced.entry((&id.controller, node)).or_default() += 1;
+            }
+        }
+        index
+    }
+
+    fn cut(&self, row: &Arc<Row>, taken: BTreeSet<FunctionName>) -> FunctionSet {
+        let key = (Arc::as_ptr(row) as usize, taken);
+        if let Some(known) = self.cut.borrow().get(&key) {
+            return known.clone();
+        }
+        let cut = row.names().without(key.1.clone());
+        self.cut.borrow_mut().insert(key, cut.clone());
+        cut
+    }
+}
+
 /// Makes the plan. Steps of one connection stand in the order in which they must be taken.
 pub(super) fn plan(world: &World<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut wanted = BTreeSet::new();
+    let index = Index::new(world.attempts);
     for (name, controller) in &world.snapshot.controllers {
         wanted.insert(ConnectionId::manager(name));
         if controller.serve {
-            plan_controller(world, name, controller, &mut wanted, &mut steps);
+            plan_controller(world, &index, name, controller, &mut wanted, &mut steps);
         }
     }
     for (id, connection) in world.connections {
@@ -99,34 +141,62 @@ pub(super) fn plan(world: &World<'_>) -> Vec<Step> {
 
 fn plan_controller(
     world: &World<'_>,
+    index: &Index<'_>,
     name: &ControllerName,
     controller: &Controller,
     wanted: &mut BTreeSet<ConnectionId>,
     steps: &mut Vec<Step>,
 ) {
     let ours = our_builds(world, name);
-    let held_back = serialised_projects(world, name, controller);
+    let pools =
+        Pools { world, index, controller, held_back: HeldBack::new(serialised_projects(world, name, controller)) };
     for node in controller.nodes.iter() {
-        let ids = connections_of_node(world, name, node);
+        let ids = connections_of_node(world, index, name, node);
         let capacity = Capacity { own: ours.available(node), idle: ours.idle(node) };
-        plan_pool(world, &ids, world.table.row(name, &node.name), controller, capacity, &held_back, steps);
+        pools.plan(&ids, world.table.row(name, &node.name), capacity, steps);
         wanted.extend(ids);
     }
     let no_builtin_executors = controller.node(&NodeName::BuiltIn).is_none_or(|node| node.executor_count == 0);
     if no_builtin_executors {
-        let pipelines = pipelines(world.table.row(name, &NodeName::BuiltIn));
+        let pipelines = world.table.row(name, &NodeName::BuiltIn).map(|row| row.pipelines());
         let capacity = pipeline_capacity(world, name, controller, &ours);
-        let ids = if pipelines.is_empty() { Vec::new() } else { pipeline_connections(world, name, capacity.own) };
-        plan_pool(world, &ids, Some(&pipelines), controller, capacity, &held_back, steps);
+        let has_any = pipelines.is_some_and(|pipelines| !pipelines.is_empty());
+        let ids = if has_any { pipeline_connections(world, name, capacity.own) } else { Vec::new() };
+        pools.plan(&ids, pipelines, capacity, steps);
         wanted.extend(ids);
     }
     // A node that is gone keeps the connection of its running job, but offers nothing more.
     for (id, connection) in world.connections {
         let belongs = id.controller == *name && id.role != Role::Manager;
         if belongs && !wanted.contains(id) && connection.job.is_some() && !connection.offered.is_empty() {
-            steps.push(Step::Offer(id.clone(), BTreeSet::new()));
+            steps.push(Step::Offer(id.clone(), FunctionSet::default()));
         }
     }
+}
+
+/// The projects of a controller of which no further build may be started now, and their names in each row.
+struct HeldBack {
+    projects: BTreeSet<ProjectName>,
+    /// By the row's address.
+    names: RefCell<BTreeMap<usize, Arc<BTreeSet<FunctionName>>>>,
+}
+
+impl HeldBack {
+    fn new(projects: BTreeSet<ProjectName>) -> Self {
+        Self { projects, names: RefCell::default() }
+    }
+
+    fn names_in(&self, row: &Arc<Row>) -> Arc<BTreeSet<FunctionName>> {
+        if self.projects.is_empty() {
+            return Arc::default();
+        }
+        let names = || Arc::new(names_of(row, |project| self.projects.contains(project)));
+        Arc::clone(self.names.borrow_mut().entry(Arc::as_ptr(row) as usize).or_insert_with(names))
+    }
+}
+
+fn names_of(row: &Row, is_meant: impl Fn(&ProjectName) -> bool) -> BTreeSet<FunctionName> {
+    row.iter().filter(|(_, offer)| is_meant(&offer.project)).map(|(name, _)| name.clone()).collect()
 }
 
 /// How many jobs a pool of connections may run.
@@ -138,66 +208,94 @@ struct Capacity {
     idle: u32,
 }
 
-/// Plans connections that share one row and one capacity.
-fn plan_pool(
-    world: &World<'_>,
-    ids: &[ConnectionId],
-    row: Option<&Row>,
-    controller: &Controller,
-    capacity: Capacity,
-    held_back: &BTreeSet<ProjectName>,
-    steps: &mut Vec<Step>,
-) {
-    let may_grab = world.grabbing && controller.reachable && controller.fresh && !controller.quieting_down;
-    let Capacity { own: mut left_to_busy, idle } = if may_grab { capacity } else { Capacity { own: 0, idle: 0 } };
-    let fresh = Connection::default();
-    let mut candidates = Vec::new();
-    for id in ids {
-        let connection = match world.connections.get(id) {
-            Some(connection) => connection,
-            None => {
-                steps.push(Step::Open(id.clone()));
-                &fresh
+/// The pools of connections of one controller.
+struct Pools<'a> {
+    world: &'a World<'a>,
+    index: &'a Index<'a>,
+    controller: &'a Controller,
+    held_back: HeldBack,
+}
+
+impl Pools<'_> {
+    /// Plans connections that share one row and one capacity.
+    fn plan(&self, ids: &[ConnectionId], row: Option<&Arc<Row>>, capacity: Capacity, steps: &mut Vec<Step>) {
+        let Self { world, index, controller, .. } = self;
+        let may_grab = world.grabbing && controller.reachable && controller.fresh && !controller.quieting_down;
+        let Capacity { own: mut left_to_busy, idle } = if may_grab { capacity } else { Capacity { own: 0, idle: 0 } };
+        let fresh = Connection::default();
+        let mut candidates = Vec::new();
+        for id in ids {
+            let connection = match world.connections.get(id) {
+                Some(connection) => connection,
+                None => {
+                    steps.push(Step::Open(id.clone()));
+                    &fresh
+                }
+            };
+            let changed = self.change_of(id, row, connection);
+            let offers_something = !changed.as_ref().unwrap_or(&connection.offered).is_empty();
+            if let Some(functions) = changed {
+                steps.push(Step::Offer(id.clone(), functions));
             }
-        };
-        let functions = functions_of(world, id, row, held_back, connection);
-        if functions != connection.offered {
-            steps.push(Step::Offer(id.clone(), functions.clone()));
+            if connection.job.is_none() {
+                candidates.push((id, connection.leased, offers_something));
+            } else if left_to_busy > 0 && keeps_its_executor(world, index, id) {
+                left_to_busy -= 1;
+            } else if connection.leased {
+                steps.push(Step::Revoke(id.clone()));
+            }
         }
-        if connection.job.is_none() {
-            candidates.push((id, connection.leased, !functions.is_empty()));
-        } else if left_to_busy > 0 && keeps_its_executor(world, id) {
-            left_to_busy -= 1;
-        } else if connection.leased {
-            steps.push(Step::Revoke(id.clone()));
+        // A build that has just ended frees an executor that its connection, which is told in the same moment, may grab for.
+        let is_ending = |id: &&ConnectionId| {
+            let connection = world.connections.get(*id);
+            connection.is_some_and(|connection| connection.job.is_some() && connection.leased)
+                && !index.attempts.contains_key(*id)
+        };
+        let ending = u32::try_from(ids.iter().filter(is_ending).count()).unwrap_or(u32::MAX);
+        let mut left = idle.saturating_sub(ending);
+        // Whoever has a lease keeps it: a grab may be under way.
+        candidates.sort_by_key(|(_, leased, _)| !leased);
+        for (id, leased, offers_something) in candidates {
+            let lease = offers_something && left > 0;
+            left -= u32::from(lease);
+            match (leased, lease) {
+                (false, true) => steps.push(Step::Grant(id.clone())),
+                (true, false) => steps.push(Step::Revoke(id.clone())),
+                _ => {}
+            }
         }
     }
-    // A build that has just ended frees an executor that its connection, which is told in the same moment, may grab for.
-    let is_ending = |id: &&ConnectionId| {
-        let connection = world.connections.get(*id);
-        let has_attempt = world.attempts.iter().any(|attempt| attempt.connection.as_ref() == Some(*id));
-        connection.is_some_and(|connection| connection.job.is_some() && connection.leased) && !has_attempt
-    };
-    let ending = u32::try_from(ids.iter().filter(is_ending).count()).unwrap_or(u32::MAX);
-    let mut left = idle.saturating_sub(ending);
-    // Whoever has a lease keeps it: a grab may be under way.
-    candidates.sort_by_key(|(_, leased, _)| !leased);
-    for (id, leased, offers_something) in candidates {
-        let lease = offers_something && left > 0;
-        left -= u32::from(lease);
-        match (leased, lease) {
-            (false, true) => steps.push(Step::Grant(id.clone())),
-            (true, false) => steps.push(Step::Revoke(id.clone())),
-            _ => {}
+
+    /// Returns what a connection has to offer, if that is not what it offers.
+    fn change_of(&self, id: &ConnectionId, row: Option<&Arc<Row>>, connection: &Connection) -> Option<FunctionSet> {
+        let Some(row) = row else {
+            return (!connection.offered.is_empty()).then(FunctionSet::default);
+        };
+        let mut taken = self.held_back.names_in(row);
+        if let Some(job) = connection.job.as_ref().filter(|job| taken.contains(*job)) {
+            Arc::make_mut(&mut taken).remove(job);
         }
+        if !self.world.withheld.is_empty() {
+            let node = id.node().cloned().unwrap_or(NodeName::BuiltIn);
+            let is_withheld = |project: &ProjectName| {
+                self.world.withheld.contains(&(id.controller.clone(), node.clone(), project.clone()))
+            };
+            let withheld = names_of(row, is_withheld);
+            if !withheld.is_empty() {
+                Arc::make_mut(&mut taken).extend(withheld);
+            }
+        }
+        if connection.offered.is_without(row.names(), &taken) {
+            return None;
+        }
+        Some(self.index.cut(row, Arc::unwrap_or_clone(taken)))
     }
 }
 
 /// Returns whether the executor of a connection's job will be its own again when the job ends, so that it may grab the
 /// next one in the same breath.
-fn keeps_its_executor(world: &World<'_>, id: &ConnectionId) -> bool {
-    let attempt = world.attempts.iter().find(|attempt| attempt.connection.as_ref() == Some(id));
-    attempt.is_none_or(|attempt| {
+fn keeps_its_executor(world: &World<'_>, index: &Index<'_>, id: &ConnectionId) -> bool {
+    index.attempts.get(id).is_none_or(|attempt| {
         // What holds no executor leaves it to another connection of the node meanwhile. A slot is held in any case.
         if !attempt.holds_executor && !matches!(id.role, Role::Pipeline { .. }) {
             return false;
@@ -207,32 +305,16 @@ fn keeps_its_executor(world: &World<'_>, id: &ConnectionId) -> bool {
     })
 }
 
-fn functions_of(
-    world: &World<'_>,
-    id: &ConnectionId,
-    row: Option<&Row>,
-    held_back: &BTreeSet<ProjectName>,
-    connection: &Connection,
-) -> BTreeSet<FunctionName> {
-    let is_withheld = |project: &ProjectName| {
-        let node = id.node().cloned().unwrap_or(NodeName::BuiltIn);
-        world.withheld.contains(&(id.controller.clone(), node, project.clone()))
-    };
-    let offers = row.into_iter().flatten();
-    offers
-        .filter(|(function, offer)| connection.job.as_ref() == Some(function) || !held_back.contains(&offer.project))
-        .filter(|(_, offer)| !is_withheld(&offer.project))
-        .map(|(function, _)| function.clone())
-        .collect()
-}
-
 /// Returns the connections that a node should have: one for each executor, and one more for each of its jobs whose
 /// build runs elsewhere.
-fn connections_of_node(world: &World<'_>, controller: &ControllerName, node: &Node) -> Vec<ConnectionId> {
-    let of_node = |id: &ConnectionId| {
-        id.controller == *controller && matches!(&id.role, Role::Executor { node: n, .. } if *n == node.name)
-    };
-    let existing: Vec<(&ConnectionId, &Connection)> = world.connections.iter().filter(|(id, _)| of_node(id)).collect();
+fn connections_of_node(
+    world: &World<'_>,
+    index: &Index<'_>,
+    controller: &ControllerName,
+    node: &Node,
+) -> Vec<ConnectionId> {
+    let id = |index| ConnectionId::executor(controller, &node.name, index);
+    let existing: Vec<(&ConnectionId, &Connection)> = world.connections.range(id(0)..=id(u32::MAX)).collect();
     if node.offline && !node.temporarily_offline {
         return existing
             .into_iter()
@@ -240,12 +322,8 @@ fn connections_of_node(world: &World<'_>, controller: &ControllerName, node: &No
             .map(|(id, _)| id.clone())
             .collect();
     }
-    let displaced = world.attempts.iter().filter(|attempt| {
-        attempt.connection.as_ref().is_some_and(of_node)
-            && attempt.holds_executor
-            && attempt.node.as_ref().is_some_and(|real| *real != node.name)
-    });
-    let count = node.executor_count as usize + displaced.count();
+    let displaced = index.displaced.get(&(controller, &node.name)).copied().unwrap_or(0);
+    let count = node.executor_count as usize + displaced;
     let busy = existing.iter().filter(|(_, connection)| connection.job.is_some()).map(|(id, _)| (*id).clone());
     let mut ids: Vec<ConnectionId> = busy.collect();
     let mut index = 0;
@@ -258,12 +336,6 @@ fn connections_of_node(world: &World<'_>, controller: &ControllerName, node: &No
     }
     ids.sort();
     ids
-}
-
-/// Returns what a slot without an executor can serve.
-fn pipelines(row: Option<&Row>) -> Row {
-    let offers = row.into_iter().flatten().filter(|(_, offer)| offer.is_pipeline);
-    offers.map(|(function, offer)| (function.clone(), offer.clone())).collect()
 }
 
 /// Returns how many pipelines may run without executors of the built-in node.
@@ -319,23 +391,20 @@ fn our_builds(world: &World<'_>, controller: &ControllerName) -> OurBuilds {
 
 /// Returns the projects of which no further build may be started now: Jenkins would merge or block it.
 fn serialised_projects(world: &World<'_>, name: &ControllerName, controller: &Controller) -> BTreeSet<ProjectName> {
-    let of_ours = world.attempts.iter().filter(|attempt| attempt.controller == *name);
-    let mut projects: BTreeSet<ProjectName> = of_ours
-        .filter(|attempt| {
-            let concurrent = controller.project(&attempt.project).is_none_or(|project| project.concurrent);
-            !concurrent || (!attempt.marked && attempt.build.is_none())
-        })
-        .map(|attempt| attempt.project.clone())
-        .collect();
-    let non_concurrent: BTreeSet<&ProjectName> =
-        controller.projects.iter().filter(|project| !project.concurrent).map(|project| &project.name).collect();
+    let ours: Vec<&Attempt> = world.attempts.iter().filter(|attempt| attempt.controller == *name).collect();
     let running = controller.nodes.iter().flat_map(Node::builds).map(|build| &build.id);
-    let foreign = running.filter(|build| {
-        non_concurrent.contains(&build.project)
-            && !world.ended.iter().any(|(owner, ended)| owner == name && ended == *build)
-    });
-    projects.extend(foreign.map(|build| build.project.clone()));
-    projects
+    let foreign: BTreeSet<&ProjectName> = running
+        .filter(|build| !world.ended.iter().any(|(owner, ended)| owner == name && ended == *build))
+        .map(|build| &build.project)
+        .collect();
+    let in_question: BTreeSet<&ProjectName> =
+        ours.iter().map(|attempt| &attempt.project).chain(foreign.iter().copied()).collect();
+    if in_question.is_empty() {
+        return BTreeSet::new();
+    }
+    let known = controller.projects.iter().filter(|project| !project.concurrent && in_question.contains(&project.name));
+    let unmarked = ours.iter().filter(|attempt| !attempt.marked && attempt.build.is_none());
+    known.map(|project| &project.name).chain(unmarked.map(|attempt| &attempt.project)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use tracing::{error, info, warn};
 
 use super::ask_again::AskAgain;
 use super::executor::{self, Command, Happened};
+use super::function_set::FunctionSet;
 use super::identity::{ConnectionId, Role};
 use super::management;
+use super::meanings::Meanings;
 use super::plan::{self, Step, World, plan};
 use super::refusals::Offers;
 use super::rules::PolicyRules;
@@ -24,8 +26,8 @@ use super::settling::Settling;
 use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
-use super::table::{FunctionTable, Row, table};
-use crate::domain::{ControllerName, FunctionName, Mode as NodeMode, NodeName};
+use super::table::{FunctionTable, table};
+use crate::domain::ControllerName;
 use crate::jenkins::Part;
 
 /// How often the loop looks although nothing happened: for back-offs that run out.
@@ -52,7 +54,8 @@ pub(super) struct Reconciler {
     pub(super) mode: Mode,
     /// The controllers whose management functions nobody else serves, and where.
     pub(super) cleared: watch::Receiver<Clearances>,
-    inputs: Option<TableInputs>,
+    /// What the table was made of, or is being made of: the policies' generation, and the snapshot.
+    computed_from: Option<(u64, Arc<Snapshot>)>,
     computing: Option<JoinHandle<FunctionTable>>,
     ask_again: AskAgain,
     /// The connections without a lease that were woken, each with the server that woke it.
@@ -63,7 +66,7 @@ pub(super) struct Reconciler {
 /// A connection's task, as it is known here.
 pub(super) struct Link {
     pub(super) state: plan::Connection,
-    meanings: Arc<Row>,
+    meanings: Meanings,
     /// The client id that it was opened with.
     client_id: String,
     /// The servers that it was told to serve.
@@ -73,21 +76,6 @@ pub(super) struct Link {
     /// Its lease was revoked, and a grab that was under way may still bring a job.
     settling: Settling,
     commands: mpsc::UnboundedSender<Command>,
-}
-
-/// What a table depends on. While it stays equal there is nothing to compute.
-#[derive(PartialEq)]
-struct TableInputs {
-    generation: u64,
-    controllers: BTreeMap<ControllerName, ControllerInputs>,
-}
-
-#[derive(PartialEq)]
-struct ControllerInputs {
-    offers: bool,
-    tags: BTreeSet<String>,
-    projects: Arc<Vec<crate::domain::Project>>,
-    nodes: Vec<(NodeName, bool, NodeMode, BTreeSet<String>)>,
 }
 
 /// For each controller that was looked up at a server: whether its management functions are free for us there.
@@ -111,7 +99,7 @@ impl Reconciler {
             links: BTreeMap::new(),
             mode: Mode::Serving,
             cleared,
-            inputs: None,
+            computed_from: None,
             computing: None,
             ask_again: AskAgain::new(),
             woken: Vec::new(),
@@ -251,7 +239,7 @@ impl Reconciler {
             let functions = match id.role {
                 Role::Manager => {
                     let host = self.site.controller(&id.controller)?.host.clone();
-                    management::functions(&host)
+                    management::functions(&host).into_iter().collect()
                 }
                 Role::Executor { .. } | Role::Pipeline { .. } => link.state.offered.clone(),
             };
@@ -264,7 +252,7 @@ impl Reconciler {
         let snapshot = Arc::new(self.gather());
         self.view.send_modify(|view| view.snapshot = Arc::clone(&snapshot));
         self.recompute_table(&snapshot);
-        if self.inputs.is_none() {
+        if self.computed_from.is_none() {
             return;
         }
         let table = Arc::clone(&self.view.borrow().table);
@@ -378,13 +366,16 @@ impl Reconciler {
             return;
         }
         let generation = self.site.policies.live();
-        let inputs = TableInputs::new(generation.number(), snapshot);
-        let inputs_changed = self.inputs.as_ref() != Some(&inputs);
-        if !inputs_changed && !self.ask_again.is_due(Instant::now()) {
+        let is_known = self
+            .computed_from
+            .as_ref()
+            .is_some_and(|(number, before)| *number == generation.number() && before.gives_the_same_table(snapshot));
+        // The newest of those that are alike: most of its lists will be the next one's too.
+        self.computed_from = Some((generation.number(), Arc::clone(snapshot)));
+        if is_known && !self.ask_again.is_due(Instant::now()) {
             return;
         }
-        self.ask_again.asked(inputs_changed);
-        self.inputs = Some(inputs);
+        self.ask_again.asked(!is_known);
         let (snapshot, previous) = (Arc::clone(snapshot), Arc::clone(&self.view.borrow().table));
         let config = self.site.config();
         self.computing = Some(tokio::task::spawn_blocking(move || {
@@ -428,27 +419,28 @@ impl Reconciler {
         } else {
             tokio::spawn(executor::run(site, id.clone(), client_id.clone(), received, events));
         }
-        let (state, meanings) = (plan::Connection::default(), Arc::default());
+        let (state, meanings) = (plan::Connection::default(), Meanings::default());
         let (serves, connected) = (BTreeSet::new(), BTreeSet::new());
         let link = Link { state, meanings, client_id, serves, connected, settling: Settling::default(), commands };
         self.links.insert(id, link);
     }
 
-    fn offer(&mut self, id: &ConnectionId, functions: BTreeSet<FunctionName>, table: &FunctionTable) {
+    fn offer(&mut self, id: &ConnectionId, functions: FunctionSet, table: &FunctionTable) {
         let Some(link) = self.links.get_mut(id) else { return };
-        link.meanings = Arc::new(meanings(id, &functions, link, table));
+        let row = id.node().and_then(|node| table.row(&id.controller, node));
+        link.meanings = link.meanings.renewed(&functions, row.cloned().unwrap_or_default());
         link.state.offered = functions.clone();
         self.site.registrations.send_replace(());
-        let _closed_meanwhile = link.commands.send(Command::Offer(functions, Arc::clone(&link.meanings)));
+        let _closed_meanwhile = link.commands.send(Command::Offer(functions, link.meanings.clone()));
     }
 
     /// Tells connections whose names stayed the same that some of them mean another project now.
     fn refresh_meanings(&mut self, table: &FunctionTable) {
         for (id, link) in &mut self.links {
-            let fresh = meanings(id, &link.state.offered, link, table);
-            if *link.meanings != fresh {
-                link.meanings = Arc::new(fresh);
-                let command = Command::Offer(link.state.offered.clone(), Arc::clone(&link.meanings));
+            let Some(row) = id.node().and_then(|node| table.row(&id.controller, node)) else { continue };
+            if !link.meanings.are_of(row) {
+                link.meanings = link.meanings.renewed(&link.state.offered, Arc::clone(row));
+                let command = Command::Offer(link.state.offered.clone(), link.meanings.clone());
                 let _closed_meanwhile = link.commands.send(command);
             }
         }
@@ -484,33 +476,6 @@ fn tell(controller: &ControllerName, before: Option<&Controller>, stale: Option<
     }
     if was_reachable && !reachable {
         warn!(%controller, "the controller counts as gone; its functions are withdrawn until it answers");
-    }
-}
-
-/// Returns what a connection's functions mean. A grab that is under way may still bring one that was offered until
-/// now, so that its meaning is kept for one more step.
-fn meanings(id: &ConnectionId, functions: &BTreeSet<FunctionName>, link: &Link, table: &FunctionTable) -> Row {
-    let row = id.node().and_then(|node| table.row(&id.controller, node));
-    let before = link.meanings.iter().filter(|(name, _)| link.state.offered.contains(*name));
-    let now = row.into_iter().flatten().filter(|(name, _)| functions.contains(*name));
-    before.chain(now).map(|(name, offer)| (name.clone(), offer.clone())).collect()
-}
-
-impl TableInputs {
-    fn new(generation: u64, snapshot: &Snapshot) -> Self {
-        let of = |controller: &Controller| ControllerInputs {
-            offers: controller.serve && controller.reachable,
-            tags: controller.tags.clone(),
-            projects: Arc::clone(&controller.projects),
-            nodes: controller
-                .nodes
-                .iter()
-                .map(|node| (node.name.clone(), node.is_online(), node.mode, node.labels.clone()))
-                .collect(),
-        };
-        let controllers =
-            snapshot.controllers.iter().map(|(name, controller)| (name.clone(), of(controller))).collect();
-        Self { generation, controllers }
     }
 }
 

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::domain::FunctionName;
 use crate::gearman::admin::WorkerLine;
 
+use super::function_set::FunctionSet;
 use super::reconciler::Request;
 use super::site::Site;
 
@@ -29,7 +30,7 @@ const REGULARLY: Duration = Duration::from_secs(5 * 60);
 const MOST_NAMED: usize = 5;
 
 /// What each connection to a server that is up offers, by its client id.
-pub(super) type Offers = BTreeMap<String, BTreeSet<FunctionName>>;
+pub(super) type Offers = BTreeMap<String, FunctionSet>;
 
 /// Functions, each with the client ids of those that offer it and are not listed with it.
 pub(super) type Refused = BTreeMap<FunctionName, BTreeSet<String>>;
@@ -156,7 +157,7 @@ mod tests {
 
     fn offers(offers: &[(&str, &[&str])]) -> Offers {
         let names = |functions: &[&str]| functions.iter().map(|name| FunctionName::new(*name).unwrap()).collect();
-        offers.iter().map(|(id, functions)| ((*id).to_owned(), names(functions))).collect()
+        offers.iter().map(|(id, functions)| ((*id).to_owned(), FunctionSet::new(names(functions)))).collect()
     }
 
     fn line(client_id: &str, functions: &[&str]) -> WorkerLine {

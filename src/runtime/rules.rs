@@ -5,7 +5,7 @@ use crate::policy::{self, Generation, Pass};
 
 use super::config::Config;
 use super::snapshot::Snapshot;
-use super::table::{MatchQuestion, Matched, NameQuestion, Names, Rules, Undecided};
+use super::table::{MatchQuestion, Matched, NameQuestion, Names, NodeClass, Rules, Undecided};
 
 /// One pass of the live generation over the table.
 pub(super) struct PolicyRules<'a> {
@@ -26,7 +26,18 @@ impl<'a> PolicyRules<'a> {
     }
 }
 
+/// What a controller's own node is called among labels. Pipelines are tied to it, and say so nowhere.
+const SELF_LABELS: [&str; 2] = ["built-in", "master"];
+
 impl Rules for PolicyRules<'_> {
+    fn class(&self, node: &Node) -> Option<NodeClass> {
+        // A policy may be bound to labels that no project names, and may see more of a node than these.
+        let named = &self.snapshot.world.named_labels;
+        let matters = |label: &&String| named.contains(*label) || SELF_LABELS.contains(&label.as_str());
+        let by_labels = || (node.mode, node.labels.iter().filter(matters).cloned().collect());
+        self.generation.looks_at_no_node().then(by_labels)
+    }
+
     fn is_blocked(&self, controller: &ControllerName, project: &Project, node: &Node) -> bool {
         self.generation.is_blocked(&self.controller(controller), &project.name, &node.labels)
     }

@@ -43,8 +43,19 @@ impl Controller {
         self.nodes.iter().find(|node| node.name == *name)
     }
 
-    pub(super) fn project(&self, name: &ProjectName) -> Option<&Project> {
-        self.projects.iter().find(|project| project.name == *name)
+    /// Returns whether a function table gets the same from both. Nothing is copied: this is asked after every event.
+    fn gives_the_same(&self, other: &Self) -> bool {
+        let seen = |node: &Node| (node.is_online(), node.mode);
+        let offers = |controller: &Self| controller.serve && controller.reachable;
+        let same_nodes = || {
+            Arc::ptr_eq(&self.nodes, &other.nodes)
+                || self.nodes.len() == other.nodes.len()
+                    && self.nodes.iter().zip(other.nodes.iter()).all(|(node, other)| {
+                        node.name == other.name && seen(node) == seen(other) && node.labels == other.labels
+                    })
+        };
+        let same_projects = || Arc::ptr_eq(&self.projects, &other.projects) || self.projects == other.projects;
+        offers(self) == offers(other) && self.tags == other.tags && same_projects() && same_nodes()
     }
 
     /// Returns the label that stands for the controller's own node: `built-in`, or `master` where it is still so.
@@ -74,6 +85,16 @@ impl Snapshot {
             expressions.flat_map(|expression| expression.atoms().into_iter().map(str::to_owned).collect::<Vec<_>>());
         let world = Arc::new(World { named_labels: named.collect() });
         Self { controllers, world }
+    }
+
+    /// Returns whether the function table of this snapshot is that of the other one too.
+    pub(super) fn gives_the_same_table(&self, other: &Self) -> bool {
+        self.controllers.len() == other.controllers.len()
+            && self
+                .controllers
+                .iter()
+                .zip(&other.controllers)
+                .all(|((name, controller), (other_name, other))| name == other_name && controller.gives_the_same(other))
     }
 
     /// Returns the short names that more than one project (by full name) has, over all controllers.

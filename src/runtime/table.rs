@@ -5,26 +5,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use crate::classic;
 use crate::classic::names::walk_order;
-use crate::domain::{BuildFunction, ControllerName, FunctionName, Node, NodeName, Project, ProjectKind, ProjectName};
+use crate::domain::{
+    BuildFunction, ControllerName, FunctionName, Mode, Node, NodeName, Project, ProjectKind, ProjectName,
+};
 use crate::label::Expression;
 
+use super::function_set::FunctionSet;
 use super::snapshot::{Controller, Snapshot};
 
 /// What every node offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FunctionTable {
-    rows: BTreeMap<(ControllerName, NodeName), Row>,
+    rows: BTreeMap<(ControllerName, NodeName), Arc<Row>>,
     /// Which project a name means, over all controllers: the incumbents of the next table.
     owners: BTreeMap<FunctionName, ProjectName>,
     /// What a person should know, in a fixed order.
     pub(super) notes: BTreeSet<Note>,
 }
 
-/// The functions of one node.
-pub(super) type Row = BTreeMap<FunctionName, Offer>;
+/// The functions of a node, shared by all nodes that offer the same.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    offers: BTreeMap<FunctionName, Offer>,
+    names: FunctionSet,
+    pipelines: OnceLock<Arc<Self>>,
+}
 
 /// What a function means on one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +71,12 @@ pub(super) enum Note {
 
 /// The rules' answers to one pass over the table.
 pub(super) trait Rules {
+    /// Returns what tells nodes of a controller apart: nodes of one class are asked about once. None if every node has
+    /// to be asked about by itself.
+    fn class(&self, _: &Node) -> Option<NodeClass> {
+        None
+    }
+
     /// Returns whether a required policy that binds this pair is missing, so that nothing may be offered there.
     fn is_blocked(&self, controller: &ControllerName, project: &Project, node: &Node) -> bool;
 
@@ -73,6 +89,9 @@ pub(super) trait Rules {
     /// Returns whether the project can be pinned to a node.
     fn is_pinnable(&self, project: &Project) -> bool;
 }
+
+/// The usage of a node, and those of its labels that matter.
+pub(super) type NodeClass = (Mode, BTreeSet<String>);
 
 /// What [`Rules::matches`] is asked.
 #[derive(Debug)]
@@ -153,14 +172,49 @@ impl fmt::Display for Note {
     }
 }
 
+impl Row {
+    pub(super) fn new(offers: BTreeMap<FunctionName, Offer>) -> Self {
+        let names = offers.keys().cloned().collect();
+        Self { offers, names, pipelines: OnceLock::new() }
+    }
+
+    pub(super) fn names(&self) -> &FunctionSet {
+        &self.names
+    }
+
+    /// Returns what a slot without an executor can serve of it.
+    pub(super) fn pipelines(&self) -> &Arc<Self> {
+        self.pipelines.get_or_init(|| {
+            let pipelines = self.offers.iter().filter(|(_, offer)| offer.is_pipeline);
+            Arc::new(Self::new(pipelines.map(|(name, offer)| (name.clone(), offer.clone())).collect()))
+        })
+    }
+}
+
+impl Deref for Row {
+    type Target = BTreeMap<FunctionName, Offer>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.offers
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.offers == other.offers
+    }
+}
+
+impl Eq for Row {}
+
 impl FunctionTable {
     /// Returns what the node offers.
-    pub(super) fn row(&self, controller: &ControllerName, node: &NodeName) -> Option<&Row> {
+    pub(super) fn row(&self, controller: &ControllerName, node: &NodeName) -> Option<&Arc<Row>> {
         self.rows.get(&(controller.clone(), node.clone()))
     }
 
     /// Returns every row in order.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&ControllerName, &NodeName, &Row)> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&ControllerName, &NodeName, &Arc<Row>)> {
         self.rows.iter().map(|((controller, node), row)| (controller, node, row))
     }
 
@@ -199,7 +253,10 @@ impl FunctionTable {
         node: &NodeName,
         project: &'a ProjectName,
     ) -> impl Iterator<Item = (&'a FunctionName, &'a Offer)> {
-        self.row(controller, node).into_iter().flatten().filter(move |(_, offer)| offer.project == *project)
+        self.row(controller, node)
+            .into_iter()
+            .flat_map(|row| row.iter())
+            .filter(move |(_, offer)| offer.project == *project)
     }
 }
 
@@ -207,7 +264,9 @@ impl FunctionTable {
 /// rules cannot decide.
 pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTable) -> FunctionTable {
     let shared_short_names = snapshot.shared_short_names();
-    let mut candidates = Vec::new();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    // By number of their class: nodes that offer the same, with their controller.
+    let mut nodes: Vec<(&ControllerName, Vec<&Node>)> = Vec::new();
     let mut notes = BTreeSet::new();
     for (name, controller) in &snapshot.controllers {
         if !controller.serve || !controller.reachable {
@@ -221,6 +280,9 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
             let (controller, project) = (name.clone(), first.name.clone());
             notes.insert(Note::UnknownKind { controller, project, more: others.len() });
         }
+        let classes = classes(controller, rules);
+        let first = nodes.len();
+        nodes.extend(classes.iter().map(|alike| (name, alike.clone())));
         for project in projects {
             let pass = ProjectPass {
                 name,
@@ -228,13 +290,15 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                 expression: expression_of(project, controller),
                 short_name_unique: !shared_short_names.contains(project.name.short()),
             };
-            for node in controller.nodes.iter().filter(|node| node.is_online()) {
+            for (class, node) in
+                classes.iter().enumerate().filter_map(|(class, alike)| Some((first + class, *alike.first()?)))
+            {
                 if rules.is_blocked(name, project, node) {
                     continue;
                 }
                 match pass.offers(node, rules, &mut notes) {
                     Ok(offers) => {
-                        candidates.extend(offers.into_iter().map(|(function, offer)| (name, node, function, offer)));
+                        candidates.extend(offers.into_iter().map(|(function, offer)| (class, function, offer)));
                     }
                     Err(Undecided { error }) => {
                         notes.insert(Note::Undecided {
@@ -243,20 +307,46 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                             error,
                         });
                         let kept = previous.previous_offers(name, &node.name, &project.name);
-                        candidates.extend(kept.map(|(function, offer)| (name, node, function.clone(), offer.clone())));
+                        candidates.extend(kept.map(|(function, offer)| (class, function.clone(), offer.clone())));
                     }
                 }
             }
         }
     }
     let owners = owners(&candidates, previous, &mut notes);
-    let mut rows: BTreeMap<_, Row> = BTreeMap::new();
-    for (controller, node, function, offer) in candidates {
+    let mut by_class: BTreeMap<usize, BTreeMap<FunctionName, Offer>> = BTreeMap::new();
+    for (class, function, offer) in candidates {
         if owners.get(&function) == Some(&offer.project) {
-            rows.entry((controller.clone(), node.name.clone())).or_default().insert(function, offer);
+            by_class.entry(class).or_default().insert(function, offer);
         }
     }
+    let mut rows = BTreeMap::new();
+    for (class, offers) in by_class {
+        let (controller, alike) = &nodes[class];
+        // What has not changed stays the same row, so that nobody has to look at its names.
+        let known = alike.iter().find_map(|node| previous.row(controller, &node.name));
+        let row = match known.filter(|known| known.offers == offers) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(Row::new(offers)),
+        };
+        rows.extend(alike.iter().map(|node| (((*controller).clone(), node.name.clone()), Arc::clone(&row))));
+    }
     FunctionTable { rows, owners, notes }
+}
+
+/// Puts the online nodes of a controller together that the rules cannot tell apart.
+fn classes<'a>(controller: &'a Controller, rules: &dyn Rules) -> Vec<Vec<&'a Node>> {
+    let mut classes: Vec<Vec<&Node>> = Vec::new();
+    let mut known: BTreeMap<NodeClass, usize> = BTreeMap::new();
+    for node in controller.nodes.iter().filter(|node| node.is_online()) {
+        let next = classes.len();
+        let class = rules.class(node).map_or(next, |class| *known.entry(class).or_insert(next));
+        match classes.get_mut(class) {
+            Some(alike) => alike.push(node),
+            None => classes.push(vec![node]),
+        }
+    }
+    classes
 }
 
 /// One project of one controller, asked about node by node.
@@ -333,17 +423,18 @@ fn expression_of(project: &Project, controller: &Controller) -> Option<Expressio
     classic::matching::effective_label(project, controller.self_label()).map(Expression::lookup)
 }
 
-type Candidate<'a> = (&'a ControllerName, &'a Node, FunctionName, Offer);
+/// What the nodes of a class could offer.
+type Candidate = (usize, FunctionName, Offer);
 
 /// Decides which project each name means: the incumbent while it still wants it, else the last one walked, which is
 /// how the plugin settles it.
 fn owners(
-    candidates: &[Candidate<'_>],
+    candidates: &[Candidate],
     previous: &FunctionTable,
     notes: &mut BTreeSet<Note>,
 ) -> BTreeMap<FunctionName, ProjectName> {
     let mut wanted_by: BTreeMap<&FunctionName, BTreeSet<&ProjectName>> = BTreeMap::new();
-    for (_, _, function, offer) in candidates {
+    for (_, function, offer) in candidates {
         wanted_by.entry(function).or_default().insert(&offer.project);
     }
     let mut owners = BTreeMap::new();
@@ -361,8 +452,6 @@ fn owners(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::time::Instant;
 
     use crate::domain::DeclaredParameter;
@@ -432,7 +521,7 @@ mod tests {
     }
 
     fn shown(table: &FunctionTable) -> Vec<String> {
-        let cell = |(controller, node, row): (&ControllerName, &NodeName, &Row)| {
+        let cell = |(controller, node, row): (&ControllerName, &NodeName, &Arc<Row>)| {
             let names: Vec<String> = row.iter().map(|(name, offer)| format!("{name}={}", offer.project)).collect();
             format!("{controller}/{node}: {}", names.join(" "))
         };

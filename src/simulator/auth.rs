@@ -19,6 +19,8 @@ pub struct User {
     pub permissions: BTreeSet<Permission>,
     /// Items that this user may not read, with all that is in them.
     pub unreadable: BTreeSet<String>,
+    /// Those of them of which this user may know that they are there.
+    pub discoverable: BTreeSet<String>,
 }
 
 /// What Jenkins asks for; the text is what it calls the permission in `X-Required-Permission`.
@@ -63,11 +65,17 @@ impl User {
             password: None,
             permissions: Permission::ALL.into_iter().collect(),
             unreadable: BTreeSet::new(),
+            discoverable: BTreeSet::new(),
         }
     }
 }
 
 impl Permission {
+    /// Returns the permission with Jenkins' identifier.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.id() == id)
+    }
+
     pub const ALL: [Self; 15] = [
         Self::OverallRead,
         Self::OverallAdminister,
@@ -121,11 +129,20 @@ impl Caller {
     }
 
     pub(crate) fn may_read(&self, full_name: &str) -> bool {
-        let covers = |hidden: &String| {
-            full_name.strip_prefix(hidden.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        !self.user.unreadable.iter().any(covers)
+        !covers(&self.user.unreadable, full_name)
     }
+
+    /// Returns whether an item that may not be read is at least no secret.
+    pub(crate) fn may_discover(&self, full_name: &str) -> bool {
+        covers(&self.user.discoverable, full_name)
+    }
+}
+
+fn covers(items: &BTreeSet<String>, full_name: &str) -> bool {
+    let covers = |item: &String| {
+        full_name.strip_prefix(item.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    items.iter().any(covers)
 }
 
 /// Reads an `Authorization` header.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 /// Something that goes wrong on purpose with the next requests to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultRule {
@@ -24,6 +26,9 @@ pub enum Fault {
     Redirect(&'static str),
     /// 200 with half an answer.
     Truncate,
+    /// Every list has an empty object and a null in it, as where plugins export nothing; only an executor is never
+    /// without a word on whether it is idle.
+    Holes,
     /// The connection is closed, and the request has never been looked at.
     DropBeforeAccept,
     /// The request is carried out; its answer is lost.
@@ -37,6 +42,21 @@ impl FaultRule {
 
     pub fn once(path_prefix: impl Into<String>, kind: Fault) -> Self {
         Self { times: Some(1), ..Self::new(path_prefix, kind) }
+    }
+}
+
+/// Puts holes into every list of an answer.
+pub(crate) fn punch(value: &mut Value, of_executors: bool) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| punch(value, name == "executors")),
+        Value::Array(elements) => {
+            elements.iter_mut().for_each(|element| punch(element, false));
+            elements.push(Value::Null);
+            if !of_executors {
+                elements.insert(0, json!({}));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! From sockets to routes and back: faults, logins, crumbs, and the headers that Jenkins puts on every answer.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::auth::{self, Caller, Refusal};
 use super::fault::{self, Fault};
+use super::language::Language;
 use super::line::Scissors;
 use super::request::{Answer, Body, Request, pairs, segments};
 use super::{Shared, routes};
@@ -38,20 +40,59 @@ pub(super) async fn serve(
         Some(Fault::Status(status)) => return respond(&shared, Answer::page(status, "simulated fault"), false),
         Some(Fault::Html) => return respond(&shared, Answer::page(200, "Sign in to the proxy"), false),
         Some(Fault::Redirect(to)) => return respond(&shared, Answer::redirect(to), false),
-        Some(Fault::Truncate | Fault::DropAfterAccept) | None => {}
+        Some(Fault::Truncate | Fault::DropAfterAccept | Fault::Holes) | None => {}
     }
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return respond(&shared, Answer::page(413, "the request is too large"), false);
     };
-    let answer = answer(&shared, &parts, &String::from_utf8_lossy(&body), &scissors);
+    let Some(path) = below_context(&shared.context_path, parts.uri.path()) else {
+        return outside(&shared, parts.uri.path());
+    };
+    let mut answer = answer(&shared, &parts, path, &String::from_utf8_lossy(&body), &scissors);
+    if let (Some(Fault::Holes), Body::Json(value)) = (fault, &mut answer.body) {
+        fault::punch(value, false);
+    }
     if fault == Some(Fault::DropAfterAccept) {
         scissors.sever();
     }
-    respond(&shared, answer, fault == Some(Fault::Truncate))
+    let response = respond(&shared, answer, fault == Some(Fault::Truncate));
+    let accepted = text_header(&parts, "accept-encoding").unwrap_or_default();
+    if shared.gzip && accepted.contains("gzip") { compressed(response).await } else { response }
 }
 
-fn answer(shared: &Shared, parts: &Parts, body: &str, scissors: &Scissors) -> Answer {
-    let path = parts.uri.path();
+/// Takes the context path off; none for what lies outside.
+fn below_context<'p>(context_path: &str, path: &'p str) -> Option<&'p str> {
+    path.strip_prefix(context_path).filter(|rest| rest.starts_with('/'))
+}
+
+/// What the servlet container answers by itself, without Jenkins.
+fn outside(shared: &Shared, path: &str) -> Response {
+    let mut response = Response::new(HttpBody::empty());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    if path == shared.context_path
+        && let Ok(to) = HeaderValue::try_from(format!("{}/", shared.context_path))
+    {
+        *response.status_mut() = StatusCode::FOUND;
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
+}
+
+async fn compressed(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    // The body is our own, and all there.
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
+        Ok(smaller) => {
+            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Response::from_parts(parts, HttpBody::from(smaller))
+        }
+        Err(_) => Response::from_parts(parts, HttpBody::from(body)),
+    }
+}
+
+fn answer(shared: &Shared, parts: &Parts, path: &str, body: &str, scissors: &Scissors) -> Answer {
     if path.contains(';') {
         return Answer::page(400, "Suspicious request");
     }
@@ -73,11 +114,15 @@ fn answer(shared: &Shared, parts: &Parts, body: &str, scissors: &Scissors) -> An
         form: if is_form { pairs(body) } else { Vec::new() },
         is_xml: content_type.starts_with("application/xml") || content_type.starts_with("text/xml"),
         body: body.to_owned(),
-        origin: shared.location_origin.clone().unwrap_or_else(|| format!("http://{host}/")),
+        origin: {
+            let origin = shared.location_origin.clone().unwrap_or_else(|| format!("http://{host}/"));
+            format!("{}{}/", origin.trim_end_matches('/'), shared.context_path)
+        },
         referer: text_header(parts, "referer").map(str::to_owned),
         peer: scissors.peer.ip().to_string(),
         path,
         caller,
+        language: Language::accepted(text_header(parts, "accept-language")),
     };
     let session = session_of(parts);
     if request.path == ["crumbIssuer", "api", "json"] {
@@ -113,7 +158,9 @@ fn issue_crumb(shared: &Shared, caller: &Caller, session: Option<&str>) -> Answe
         "crumbRequestField": CRUMB_FIELD,
     }));
     match new_session {
-        Some(session) => answer.with("Set-Cookie", format!("{SESSION_COOKIE}={session}; Path=/; HttpOnly")),
+        Some(session) => {
+            answer.with("Set-Cookie", format!("{SESSION_COOKIE}={session}; Path={}/; HttpOnly", shared.context_path))
+        }
         None => answer,
     }
 }

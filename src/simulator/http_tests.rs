@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{Mode, ProjectKind};
 
-struct Site {
-    simulator: Simulator,
-    client: Client,
+pub(super) struct Site {
+    pub(super) simulator: Simulator,
+    pub(super) client: Client,
 }
 
 impl Site {
-    async fn new(fleet: Fleet) -> Self {
+    pub(super) async fn new(fleet: Fleet) -> Self {
         Self::with(fleet, |_| ()).await
     }
 
     /// Starts a controller on a manual clock.
-    async fn with(fleet: Fleet, change: impl FnOnce(&mut Options)) -> Self {
+    pub(super) async fn with(fleet: Fleet, change: impl FnOnce(&mut Options)) -> Self {
         // Whoever comes first installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut options = Options { clock: Clock::manual(), ..Options::new("bob", "secret", fleet) };
@@ -27,18 +27,18 @@ impl Site {
         Self { simulator, client }
     }
 
-    async fn send(&self, method: Method, path: &str) -> Response {
+    pub(super) async fn send(&self, method: Method, path: &str) -> Response {
         let url = format!("{}{}", self.simulator.url(), path.trim_start_matches('/'));
         self.client.request(method, url).basic_auth("bob", Some("secret")).send().await.unwrap()
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         let response = self.send(Method::GET, path).await;
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.unwrap()
     }
 
-    async fn post(&self, path: &str) -> Response {
+    pub(super) async fn post(&self, path: &str) -> Response {
         self.send(Method::POST, path).await
     }
 
@@ -54,7 +54,7 @@ impl Site {
     }
 }
 
-fn manual(full_name: &str) -> ProjectSpec {
+pub(super) fn manual(full_name: &str) -> ProjectSpec {
     ProjectSpec { duration: Length::Manual, ..ProjectSpec::new(full_name) }
 }
 
@@ -66,12 +66,12 @@ fn fleet(nodes: Vec<NodeSpec>, projects: Vec<ProjectSpec>) -> Fleet {
     Fleet { nodes, projects, ..Fleet::default() }
 }
 
-fn one_agent(projects: Vec<ProjectSpec>) -> Fleet {
+pub(super) fn one_agent(projects: Vec<ProjectSpec>) -> Fleet {
     fleet(vec![NodeSpec::new("agent-1", 1, &["linux"])], projects)
 }
 
 #[track_caller]
-fn header<'r>(response: &'r Response, name: &str) -> &'r str {
+pub(super) fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     response.headers().get(name).expect("the header is there").to_str().unwrap()
 }
 

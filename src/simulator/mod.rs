@@ -12,6 +12,7 @@ mod clock;
 mod fault;
 mod fleet;
 mod http;
+mod language;
 mod line;
 mod record;
 mod render;
@@ -25,6 +26,8 @@ mod world;
 
 #[cfg(test)]
 mod http_tests;
+#[cfg(test)]
+mod surroundings_tests;
 #[cfg(test)]
 mod world_tests;
 
@@ -79,6 +82,10 @@ pub struct Options {
     pub root_url: Option<String>,
     /// What `Location` headers begin with, as behind a proxy that hides the host; the request's `Host` if none.
     pub location_origin: Option<String>,
+    /// Where it lives below its host, as in `/jenkins`; empty for the root.
+    pub context_path: String,
+    /// Answers are compressed for clients that accept gzip, as by a proxy: Jenkins itself no longer does it.
+    pub gzip: bool,
 }
 
 /// A running simulated controller; it stops when this is dropped.
@@ -104,6 +111,8 @@ struct Shared {
     version: Version,
     crumbs: bool,
     location_origin: Option<String>,
+    context_path: String,
+    gzip: bool,
     faults: Mutex<Vec<FaultRule>>,
     requests: Mutex<BTreeMap<String, u64>>,
     http_sessions: AtomicU64,
@@ -123,6 +132,8 @@ impl Options {
             crumbs: true,
             root_url: None,
             location_origin: None,
+            context_path: String::new(),
+            gzip: false,
         }
     }
 }
@@ -133,9 +144,13 @@ impl Simulator {
         let listen = |source| Error::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let context_path = match options.context_path.trim_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        };
         let settings = Settings {
             version: options.version,
-            root_url: options.root_url.clone().unwrap_or_else(|| format!("http://{address}/")),
+            root_url: options.root_url.clone().unwrap_or_else(|| format!("http://{address}{context_path}/")),
             keep_builds: options.keep_builds,
             start_latency: options.start_latency,
             crumbs: options.crumbs,
@@ -147,6 +162,8 @@ impl Simulator {
             version: options.version,
             crumbs: options.crumbs,
             location_origin: options.location_origin,
+            context_path,
+            gzip: options.gzip,
             faults: Mutex::default(),
             requests: Mutex::default(),
             http_sessions: AtomicU64::new(1),
@@ -163,9 +180,9 @@ impl Simulator {
         Ok(Self { shared, address, _stop_serving: stop.drop_guard() })
     }
 
-    /// Returns the address, with a slash at the end.
+    /// Returns the address, with its context path and a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        format!("http://{}{}/", self.address, self.shared.context_path)
     }
 
     /// Moves a manual clock, and lets everything happen that is due until then.
@@ -264,6 +281,11 @@ impl Simulator {
     /// Ends a build, whatever its planned length; false if it is not building.
     pub fn finish(&self, full_name: &str, number: u64, result: BuildResult) -> bool {
         self.shared.with_world(|world| world.finish(full_name, number, result))
+    }
+
+    /// Deletes the record of a build that has ended, as log rotation does.
+    pub fn delete_build(&self, full_name: &str, number: u64) -> bool {
+        self.shared.with_world(|world| world.delete_build(full_name, number))
     }
 
     /// Returns all builds that are kept, by project and number.

@@ -1,6 +1,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::auth::{Caller, Permission};
+use super::language::Language;
 use super::tree::{Selection, Tree};
 
 /// One request as the routes see it: paths and parameters decoded, the caller known.
@@ -12,11 +13,12 @@ pub(crate) struct Request {
     pub(crate) form: Vec<(String, String)>,
     pub(crate) is_xml: bool,
     pub(crate) body: String,
-    /// `http://HOST/` as the client wrote it: what `Location` is made of.
+    /// The root's address, its host as the client wrote it: what `Location` is made of.
     pub(crate) origin: String,
     pub(crate) referer: Option<String>,
     pub(crate) peer: String,
     pub(crate) caller: Caller,
+    pub(crate) language: Language,
 }
 
 /// What a route answers.

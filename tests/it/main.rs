@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod answers;
 mod bounds;
 mod bugs;
 mod builds;
@@ -13,8 +14,10 @@ mod clients;
 mod commands;
 mod daemon;
 mod doctor;
+mod fleets;
 mod floor_plan;
 mod folders;
+mod live;
 mod management;
 mod matrix;
 mod pipelines;

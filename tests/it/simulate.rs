@@ -73,8 +73,72 @@ async fn a_printed_fleet_can_be_simulated_again() {
     assert_eq!((&said["controllers"][0]["nodes"], &said["controllers"][0]["projects"]), (&4.into(), &30.into()));
     assert_eq!(said["token"], Value::Null, "a token that was given is not repeated");
 
+    std::fs::write(&file, "[controllers.a]\n[servers.a]\nforbidden = [\"Fly\"]\n").unwrap();
+    let refused =
+        layshaft(&["simulate", "--listen", "127.0.0.1:0", "--fleet", file.to_str().unwrap()]).output().await.unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("hudson.model.Item.Build"), "{refused:?}");
+
     std::fs::write(&file, "[controllers.a]\nnodez = []\n").unwrap();
     let refused = layshaft(&["simulate", "--fleet", file.to_str().unwrap()]).output().await.unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("nodez"), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fleet_of_the_page_on_simulating_is_what_it_says() {
+    let page = include_str!("../../docs/simulate.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("fleet.toml");
+    std::fs::write(&file, example).unwrap();
+    let (_controllers, said) = simulate(&["--fleet", file.to_str().unwrap(), "--token", "t"]).await;
+    let controllers = said["controllers"].as_array().unwrap();
+    let names: Vec<&str> = controllers.iter().map(|controller| controller["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["new", "old"]);
+    assert_eq!((&controllers[0]["nodes"], &controllers[0]["projects"]), (&2.into(), &6.into()));
+    assert!(controllers[1]["url"].as_str().unwrap().ends_with("/jenkins/"));
+    for key in KEYS {
+        assert!(page.contains(&format!("`{key}`")), "{key} is nowhere on the page");
+    }
+}
+
+/// What a fleet file may say.
+const KEYS: &[&str] = &[
+    "quiet_period",
+    "built_in",
+    "nodes",
+    "folders",
+    "projects",
+    "executors",
+    "labels",
+    "mode",
+    "name",
+    "description",
+    "full_name",
+    "disabled",
+    "multibranch",
+    "kind",
+    "label",
+    "concurrent",
+    "parameters",
+    "default",
+    "choices",
+    "duration",
+    "result",
+    "post_production",
+    "early_result",
+    "ignores_stop",
+    "never_created",
+    "trigger_token",
+    "axes",
+    "steps",
+    "version",
+    "context_path",
+    "gzip",
+    "crumbs",
+    "keep_builds",
+    "start_latency",
+    "forbidden",
+    "unreadable",
+    "discoverable",
+];

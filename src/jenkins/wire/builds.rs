@@ -52,14 +52,14 @@ pub(in crate::jenkins) fn builds_tree(limit: usize) -> String {
 }
 
 pub(in crate::jenkins) fn builds(project: &ProjectName, listed: Builds, path: &str) -> Result<Vec<Build>, Error> {
-    let Some(runs) = listed.builds.0 else {
-        return Err(Error::Malformed { path: path.to_owned(), detail: "there is no list of builds in it".to_owned() });
-    };
     let numbered = |run: Run| {
         let number = run.number.0.and_then(|number| u64::try_from(number).ok())?;
         Some(build(&BuildId { project: project.clone(), number }, run))
     };
-    Ok(runs.into_iter().filter_map(numbered).collect())
+    listed.builds.read(path, numbered).ok_or_else(|| Error::Malformed {
+        path: path.to_owned(),
+        detail: "there is no list of builds in it".to_owned(),
+    })
 }
 
 pub(in crate::jenkins) fn build(id: &BuildId, run: Run) -> Build {

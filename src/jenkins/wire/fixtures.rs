@@ -10,7 +10,7 @@ use super::nodes::{Computer, Computers, LabelledNodes};
 use super::projects::{Declared, Folder};
 use super::queue::{FormerItem, Item, Queue};
 use super::*;
-use crate::domain::{BuildId, BuildResult, LeftItem, Node, NodeName, Project, ProjectName, QueueState};
+use crate::domain::{BuildId, BuildResult, LeftItem, Node, NodeName, Project, ProjectKind, ProjectName, QueueState};
 
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("LAYSHAFT_FIXTURES").map(|path| PathBuf::from(path).join("jenkins"));
@@ -46,38 +46,126 @@ fn single(file: &Path) -> Node {
     super::nodes::node(read::<Computer>(file)).unwrap()
 }
 
-#[test]
-fn every_recorded_answer_is_read_as_whatever_it_may_be_taken_for() {
-    let Some(folder) = folder() else { return };
-    let mut count = 0;
-    for owner in ["node-jenkins", "jenkins-control-plugin", "jenkinsapi"] {
-        for entry in std::fs::read_dir(folder.join(owner)).unwrap() {
-            let file = entry.unwrap().path();
-            if file.extension().is_none_or(|extension| extension != "json") {
-                continue;
+/// Returns every JSON file that was recorded, also those that nobody here knows yet.
+pub(super) fn answers() -> Vec<PathBuf> {
+    let Some(folder) = std::env::var_os("LAYSHAFT_FIXTURES") else { return Vec::new() };
+    let mut folders = vec![PathBuf::from(folder).join("jenkins")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "json" => files.push(path),
+                _ => {}
             }
-            count += 1;
-            let keys = match serde_json::from_slice::<Value>(&bytes(&file)).unwrap() {
-                Value::Object(object) => object.keys().cloned().collect::<BTreeSet<_>>(),
-                other => panic!("{}: {other}", file.display()),
-            };
-            let id = BuildId { project: ProjectName::new("a"), number: 1 };
-            let shown = nodes(read::<Computers>(&file), "/x").is_ok();
-            assert_eq!(shown, keys.contains("computer"), "{}", file.display());
-            assert_eq!(queue(read::<Queue>(&file), "/x").is_ok(), keys.contains("items"), "{}", file.display());
-            let walked = projects(None, read::<Folder>(&file), Detail::Parameters, "/x");
-            assert_eq!(walked.is_ok(), keys.contains("jobs"), "{}", file.display());
-            let run = builds(&id.project, read::<Builds>(&file), "/x");
-            assert_eq!(run.is_ok(), keys.contains("builds"), "{}", file.display());
-            // None of these may fail, whatever the document is.
-            build(&id, read::<Run>(&file));
-            left_item(read::<FormerItem>(&file));
-            modes(read::<LabelledNodes>(&file));
-            declared_parameters(read::<Declared>(&file));
-            quieting_down(read::<Root>(&file));
         }
     }
-    assert!(count > 40, "only {count} files were found");
+    files.sort();
+    files
+}
+
+#[test]
+fn every_recorded_answer_is_read_as_whatever_it_may_be_taken_for() {
+    let Some(_) = folder() else { return };
+    let files = answers();
+    for file in &files {
+        let keys = match serde_json::from_slice::<Value>(&bytes(file)).unwrap() {
+            Value::Object(object) => object.keys().cloned().collect::<BTreeSet<_>>(),
+            other => panic!("{}: {other}", file.display()),
+        };
+        let id = BuildId { project: ProjectName::new("a"), number: 1 };
+        let shown = nodes(read::<Computers>(file), "/x").is_ok();
+        assert_eq!(shown, keys.contains("computer"), "{}", file.display());
+        assert_eq!(queue(read::<Queue>(file), "/x").is_ok(), keys.contains("items"), "{}", file.display());
+        let walked = projects(None, read::<Folder>(file), Detail::Parameters, "/x");
+        assert_eq!(walked.is_ok(), keys.contains("jobs"), "{}", file.display());
+        let run = builds(&id.project, read::<Builds>(file), "/x");
+        assert_eq!(run.is_ok(), keys.contains("builds"), "{}", file.display());
+        // None of these may fail, whatever the document is.
+        build(&id, read::<Run>(file));
+        left_item(read::<FormerItem>(file));
+        modes(read::<LabelledNodes>(file));
+        declared_parameters(read::<Declared>(file));
+        quieting_down(read::<Root>(file));
+    }
+    assert!(files.len() > 40, "only {} files were found", files.len());
+}
+
+#[test]
+fn recorded_addresses_of_builds_name_their_build_whatever_host_they_have() {
+    fn check(value: &Value, found: &mut usize) {
+        match value {
+            Value::Array(elements) => elements.iter().for_each(|element| check(element, found)),
+            Value::Object(fields) => {
+                if let (Some(number), Some(Value::String(url))) = (fields.get("number"), fields.get("url")) {
+                    *found += 1;
+                    let build = crate::jenkins::path::read_build(url).map(|build| build.number);
+                    // Cells of a matrix are not ours to name.
+                    let expected = if url.contains('=') { None } else { number.as_u64() };
+                    assert_eq!(build, expected, "{url}");
+                }
+                fields.values().for_each(|field| check(field, found));
+            }
+            _ => {}
+        }
+    }
+    let Some(_) = folder() else { return };
+    let mut found = 0;
+    for file in answers() {
+        check(&read::<Value>(&file), &mut found);
+    }
+    assert!(found > 100, "only {found} builds were found");
+}
+
+#[test]
+fn recorded_executors_that_say_nothing_are_busy_and_show_no_build() {
+    let Some(folder) = folder() else { return };
+    for (file, executors, offline) in
+        [("DATA0", 8, false), ("DATA1", 2, false), ("DATA2", 4, false), ("DATA3", 1, false)]
+    {
+        let node = single(&folder.join(format!("jenkinsapi/test_executors__{file}.json")));
+        assert_eq!(
+            (node.executor_count, node.executors.len(), node.offline),
+            (executors, executors as usize, offline),
+            "{file}"
+        );
+        assert!(node.executors.iter().all(|executor| !executor.idle && executor.build.is_none()), "{file}");
+        assert!(node.flyweights.is_empty(), "an empty object is no build");
+    }
+}
+
+#[test]
+fn recorded_projects_say_whether_they_can_be_built_on_every_version() {
+    let Some(folder) = folder() else { return };
+    for (file, buildable, concurrent, kind) in [
+        ("node-jenkins/jobGet", true, false, ProjectKind::Other),
+        ("node-jenkins/jobGetDisabled", false, false, ProjectKind::Other),
+        ("jenkinsapi/configs__JOB_DATA", true, false, ProjectKind::Other),
+        // Texts in German, and a name with folder and spaces.
+        ("jenkins-control-plugin/JsonRequestManager_loadJob_Jenkins2", true, false, ProjectKind::Other),
+        ("jenkins-control-plugin/JobWithExtensibleChoiceParameter", true, false, ProjectKind::Freestyle),
+    ] {
+        let mut document: Value = read(&folder.join(format!("{file}.json")));
+        // One project as it would stand in a list.
+        let listed = serde_json::json!({ "jobs": [document.take()] });
+        let projects = self::listed(serde_json::from_value(listed).unwrap());
+        let seen: Vec<_> =
+            projects.iter().map(|project| (project.buildable, project.concurrent, project.kind)).collect();
+        assert_eq!(seen, [(buildable, concurrent, kind)], "{file}");
+        assert_eq!(projects[0].label, None, "labels show since 2.94");
+    }
+}
+
+#[test]
+fn recorded_labels_of_old_versions_tell_no_modes() {
+    let Some(folder) = folder() else { return };
+    for file in ["node-jenkins/labelGet", "jenkinsapi/test_label__DATA"] {
+        assert!(modes(read(&folder.join(format!("{file}.json")))).is_empty(), "{file}");
+    }
+    for file in ["node-jenkins/jobList", "jenkinsapi/test_nodes__DATA0", "jenkinsapi/test_executors__DATAM"] {
+        assert!(!quieting_down(read(&folder.join(format!("{file}.json")))), "{file}");
+    }
 }
 
 #[test]

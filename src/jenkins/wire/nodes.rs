@@ -78,10 +78,10 @@ pub(in crate::jenkins) struct OfflineMark {
 }
 
 pub(in crate::jenkins) fn nodes(computers: Computers, path: &str) -> Result<Vec<Node>, Error> {
-    let Some(computers) = computers.computer.0 else {
-        return Err(Error::Malformed { path: path.to_owned(), detail: "there is no list of nodes in it".to_owned() });
-    };
-    Ok(computers.into_iter().filter_map(node).collect())
+    computers
+        .computer
+        .read(path, node)
+        .ok_or_else(|| Error::Malformed { path: path.to_owned(), detail: "there is no list of nodes in it".to_owned() })
 }
 
 /// Returns whether the user has Agent/Connect; none if no agent is online to tell.

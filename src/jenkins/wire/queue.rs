@@ -58,10 +58,10 @@ struct Task {
 }
 
 pub(in crate::jenkins) fn queue(queue: Queue, path: &str) -> Result<Vec<QueueItem>, Error> {
-    let Some(items) = queue.items.0 else {
-        return Err(Error::Malformed { path: path.to_owned(), detail: "there is no list of items in it".to_owned() });
-    };
-    Ok(items.into_iter().filter_map(item).collect())
+    queue
+        .items
+        .read(path, item)
+        .ok_or_else(|| Error::Malformed { path: path.to_owned(), detail: "there is no list of items in it".to_owned() })
 }
 
 pub(in crate::jenkins) fn left_item(item: FormerItem) -> LeftItem {

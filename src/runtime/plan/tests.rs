@@ -389,7 +389,7 @@ fn f11_pipelines_get_slots_of_their_own_only_without_built_in_executors() {
     assert_eq!(slots(&classic), 0);
     assert_eq!(
         classic.connections[&ConnectionId::executor(&ci(), &NodeName::BuiltIn, 0)].offered,
-        BTreeSet::from([function("deploy")])
+        FunctionSet::from_iter([function("deploy")])
     );
 }
 

@@ -131,7 +131,8 @@ impl View<'_> {
             Cause::Timer => "hudson.triggers.TimerTrigger$TimerTriggerCause",
             Cause::Upstream { .. } => "hudson.model.Cause$UpstreamCause",
         };
-        let bean = self.bean(class, selection).shown("shortDescription", 3, cause.short_description());
+        let bean =
+            self.bean(class, selection).shown("shortDescription", 3, self.language.say(cause.short_description()));
         match cause {
             Cause::User { id } => bean.shown("userId", 3, id.as_str()).shown("userName", 3, id.as_str()),
             Cause::Remote { address, note } => bean.shown("addr", 3, address.as_str()).shown("note", 3, note.as_str()),

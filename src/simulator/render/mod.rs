@@ -21,6 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::language::Language;
 use super::scheduling::{Prospect, Wish};
 use super::tree::Selection;
 use super::world::{Project, World, parent_of, short_name};
@@ -33,13 +34,14 @@ const SEGMENT: &AsciiSet =
 pub(crate) struct View<'w> {
     world: &'w World,
     caller: &'w Caller,
+    language: Language,
     /// Finding out why something waits looks at every node; queue items that want the same wait for the same.
     prospects: RefCell<BTreeMap<Wish, Prospect>>,
 }
 
 impl<'w> View<'w> {
-    pub(crate) fn new(world: &'w World, caller: &'w Caller) -> Self {
-        Self { world, caller, prospects: RefCell::default() }
+    pub(crate) fn new(world: &'w World, caller: &'w Caller, language: Language) -> Self {
+        Self { world, caller, language, prospects: RefCell::default() }
     }
 
     pub(super) fn bean<'t>(&self, class: &str, selection: Selection<'t>) -> Bean<'t> {

@@ -33,7 +33,11 @@ impl View<'_> {
                 .field("description", node.description.as_str());
         }
         let cause = node.mark.as_ref().or(node.disconnected.as_ref());
-        bean.field("displayName", self.world.node_display_name(node))
+        let display_name = self.world.node_display_name(node);
+        // An agent may be called anything.
+        let display_name =
+            if node.is_built_in() { self.language.say(display_name.to_owned()) } else { display_name.to_owned() };
+        bean.field("displayName", display_name)
             .list("executors", 1, node.executors.iter(), |(number, occupant), inside| {
                 self.executor(i64::from(*number), occupant.as_ref(), inside)
             })
@@ -119,7 +123,7 @@ impl View<'_> {
             reason => format!("Disconnected by {} : {}", mark.user, escape(reason)),
         };
         self.bean("hudson.slaves.OfflineCause$UserCause", selection)
-            .field("description", description)
+            .field("description", self.language.say(description))
             .field("timestamp", mark.at)
             .done()
     }

@@ -10,8 +10,18 @@ impl View<'_> {
     /// Renders `/queue/api/json`: what has not left, and only what the caller may read.
     pub(crate) fn queue(&self, selection: Selection<'_>) -> Json {
         let items = self.world.queue.values().filter(|item| self.caller.may_read(item.task.project()));
+        let discoverable = self.world.queue.values().filter(|item| {
+            let project = item.task.project();
+            !self.caller.may_read(project) && self.caller.may_discover(project)
+        });
         self.bean("hudson.model.Queue", selection)
-            .list("discoverableItems", 1, std::iter::empty::<()>(), |(), _| Json::Null)
+            .list("discoverableItems", 1, discoverable, |item, inside| {
+                self.bean("hudson.model.Queue$StubItem", inside)
+                    .lazy("task", ALWAYS, |inside| {
+                        self.plain(inside).shown("name", ALWAYS, short_name(item.task.project())).done()
+                    })
+                    .done()
+            })
             .inline_list("items", items, |item, inside| self.queue_item(item, inside))
             .done()
     }
@@ -57,7 +67,8 @@ impl View<'_> {
             .lazy("task", ALWAYS, |inside| self.task(&item.task, inside))
             .shown("url", ALWAYS, format!("queue/item/{}/", item.id))
             .lazy("why", ALWAYS, |_| {
-                if has_left { Json::Null } else { self.world.why(item, || self.prospect(item)).into() }
+                let why = || self.world.why(item, || self.prospect(item)).map(|why| self.language.say(why));
+                if has_left { Json::Null } else { why().into() }
             })
     }
 

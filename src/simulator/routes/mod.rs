@@ -24,6 +24,7 @@ fn route(world: &mut World, request: &Request) -> Routed {
         [] => Ok(Answer::page(200, "Dashboard")),
         ["api", "json"] => request.json(|wanted| view(world, request).root(wanted)),
         ["me" | "whoAmI", "api", "json"] => request.json(|wanted| view(world, request).user(wanted)),
+        ["label", _] => Ok(Answer::page(200, "Label")),
         ["label", text, "api", "json"] => request.json(|wanted| view(world, request).label(text, wanted)),
         ["scriptText"] => script::run(world, request),
         ["quietDown"] => quiet_down(world, request, true),
@@ -37,7 +38,7 @@ fn route(world: &mut World, request: &Request) -> Routed {
 }
 
 fn view<'w>(world: &'w World, request: &'w Request) -> View<'w> {
-    View::new(world, &request.caller)
+    View::new(world, &request.caller, request.language)
 }
 
 fn quiet_down(world: &mut World, request: &Request, quieting_down: bool) -> Routed {

@@ -8,7 +8,9 @@ use crate::simulator::world::{Item, World, child_name, parent_of};
 pub(super) fn route(world: &mut World, request: &Request, path: &[&str]) -> Routed {
     let (full_name, rest) = split(world, path);
     if !request.caller.may_read(&full_name) {
-        return Ok(Answer::not_found());
+        // Unlike other refusals this one does not name the permission.
+        let is_known = request.caller.may_discover(&full_name) && world.items.contains_key(&full_name);
+        return Ok(if is_known { Answer::page(403, "Please log in to access the job") } else { Answer::not_found() });
     }
     match world.items.get(&full_name) {
         None => Ok(Answer::not_found()),

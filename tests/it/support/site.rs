@@ -14,7 +14,7 @@ use layshaft::policy::{self, Policies};
 use layshaft::runtime::status::{Status, WorkerState};
 use layshaft::runtime::{self, ControllerParts, Parts, Runtime, ServerParts};
 use layshaft::simulator::{
-    Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, Permission, ProjectSpec, Simulator, Version,
+    Clock, Fleet, Length, NodeSpec, Options, ParameterKind, ParameterSpec, Permission, ProjectSpec, Simulator, Version,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,8 @@ pub(crate) struct SiteBuilder {
     forbidden: BTreeMap<String, Permission>,
     /// Where builds are started by a script.
     privileged: BTreeSet<String>,
+    /// Controllers have a clock of their own, which stands still until a test moves it.
+    manual_clock: bool,
     /// Further Gearman servers.
     others: Vec<String>,
     /// How soon a connection that is silently gone is noticed.
@@ -106,6 +108,7 @@ impl SiteBuilder {
             unreadable: BTreeMap::new(),
             forbidden: BTreeMap::new(),
             privileged: BTreeSet::new(),
+            manual_clock: false,
             others: Vec::new(),
             silence: None,
         }
@@ -138,6 +141,12 @@ impl SiteBuilder {
     /// Hides a project or folder from the daemon's user.
     pub(crate) fn hide(mut self, controller: &str, item: &str) -> Self {
         self.unreadable.insert(controller.to_owned(), item.to_owned());
+        self
+    }
+
+    /// Lets time pass on controllers only when a test says so.
+    pub(crate) fn manual_clock(mut self) -> Self {
+        self.manual_clock = true;
         self
     }
 
@@ -244,6 +253,7 @@ impl SiteBuilder {
             let mut options = Options { start_latency: self.start_latency, ..Options::new(USER, TOKEN, fleet) };
             options.version = self.versions.get(&name).copied().unwrap_or_default();
             options.location_origin = self.location_origins.get(&name).cloned();
+            options.clock = if self.manual_clock { Clock::manual() } else { Clock::real() };
             options.users[0].unreadable.extend(self.unreadable.get(&name).cloned());
             if let Some(forbidden) = self.forbidden.get(&name) {
                 // Administrators may do everything.

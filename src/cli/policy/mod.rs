@@ -1,175 +1,144 @@
+//! `layshaft policy`: one file per command. Those for operators ask the daemon, those for authors run a file by the
+//! daemon's own code and ask nobody.
+
+mod ask;
+mod bench;
+mod check;
+mod contract;
+mod inspect;
+mod new;
+mod run;
+mod test;
+
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
-use comfy_table::Table;
 
-use super::arguments::ControlSocket;
-use super::{Exit, status, terminal};
+use super::Exit;
 use crate::config::Config;
-use crate::policy::{self, ReloadReport, SlotState, SlotStatus};
+use crate::policy::{self, Workbench};
 
-/// See and change which policies are in force.
+pub(super) use ask::table;
+
+/// See and change which policies are in force; write, try and test new ones.
 #[derive(Debug, clap::Args)]
 pub(super) struct Policy {
     #[command(subcommand)]
-    pub(super) action: Action,
+    action: Action,
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Action {
+enum Action {
     /// List the policies, and what is wrong with them.
-    List(Ask),
-    /// Check a .wasm file, with the .toml beside it, as the daemon would; asks no daemon.
-    Check(Check),
+    List(ask::Ask),
     /// Look at the folder now, also at files that were refused before.
-    Reload(Ask),
+    Reload(ask::Ask),
     /// Return a policy to the version before.
-    Rollback(Name),
+    Rollback(ask::Name),
     /// Let the version in the folder in again that was rolled back.
-    Accept(Name),
+    Accept(ask::Name),
     /// End a policy whose file was taken out of the folder.
-    Retire(Name),
+    Retire(ask::Name),
+    /// Write a folder with a new policy to start from.
+    New(new::New),
+    /// Check a .wasm file, with the .toml beside it, as the daemon would.
+    Check(check::Check),
+    /// Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits.
+    Inspect(inspect::Inspect),
+    /// Put one question to a .wasm file.
+    Run(run::Run),
+    /// Hold a .wasm file against a file of cases.
+    Test(test::Test),
+    /// Measure what the questions of a file of cases cost.
+    Bench(bench::Bench),
+    /// Print the JSON Schema of what a hook is asked and answers, or of a file of cases.
+    Schema(contract::Schema),
+    /// Print the contract with policies.
+    Contract(contract::Contract),
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Ask {
-    /// Answer as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    socket: ControlSocket,
+impl Policy {
+    /// Does what needs no daemon, and no threads; the rest is handed back.
+    pub(super) fn run_here(&self) -> Option<anyhow::Result<Exit>> {
+        Some(match &self.action {
+            Action::New(new) => new.run(),
+            Action::Check(check) => check.run(),
+            Action::Inspect(inspect) => inspect.run(),
+            Action::Run(run) => run.run(),
+            Action::Test(test) => test.run(),
+            Action::Bench(bench) => bench.run(),
+            Action::Schema(schema) => schema.run(),
+            Action::Contract(contract) => contract.run(),
+            _ => return None,
+        })
+    }
+
+    /// Does what asks the daemon.
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        match &self.action {
+            Action::List(ask) => ask.list().await,
+            Action::Reload(ask) => ask.report(&ask.client()?.reload_policies().await?),
+            Action::Rollback(ask::Name { name, ask }) => ask.report(&ask.client()?.roll_back(name).await?),
+            Action::Accept(ask::Name { name, ask }) => ask.report(&ask.client()?.accept(name).await?),
+            Action::Retire(ask::Name { name, ask }) => ask.report(&ask.client()?.retire(name).await?),
+            _ => unreachable!("run_here has done it"),
+        }
+    }
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Name {
-    /// The policy's name: its file's without number and ending.
-    name: String,
-    #[command(flatten)]
-    ask: Ask,
-}
+const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Which policy file is meant, and under which limits.
 #[derive(Debug, clap::Args)]
-pub(super) struct Check {
+struct File {
+    /// The policy, as it would lie in the daemon's folder.
     file: PathBuf,
     /// The configuration whose limits and grants count; without it the defaults do.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Answer as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
-impl Policy {
-    /// Does what needs a daemon.
-    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        match &self.action {
-            Action::Check(check) => check.run(),
-            Action::List(ask) => ask.list().await,
-            Action::Reload(ask) => ask.report(&ask.socket.client()?.reload_policies().await?),
-            Action::Rollback(Name { name, ask }) => ask.report(&ask.socket.client()?.roll_back(name).await?),
-            Action::Accept(Name { name, ask }) => ask.report(&ask.socket.client()?.accept(name).await?),
-            Action::Retire(Name { name, ask }) => ask.report(&ask.socket.client()?.retire(name).await?),
-        }
-    }
-}
-
-impl Ask {
-    async fn list(&self) -> anyhow::Result<Exit> {
-        let policies = self.socket.client()?.policies().await?;
-        if self.json {
-            terminal::say_json(&policies)?;
-            return Ok(Exit::Ok);
-        }
-        if policies.is_empty() {
-            terminal::say("no policies: the classic rules decide")?;
-            return Ok(Exit::Ok);
-        }
-        terminal::say(table(&policies))?;
-        for policy in &policies {
-            for text in policy.error.iter().chain(&policy.advice) {
-                terminal::say(format!("{}: {text}", policy.name))?;
-            }
-        }
-        Ok(Exit::Ok)
-    }
-
-    fn report(&self, report: &ReloadReport) -> anyhow::Result<Exit> {
-        if self.json {
-            terminal::say_json(report)?;
-        } else {
-            terminal::say(told(report))?;
-        }
-        Ok(if report.refused.is_empty() { Exit::Ok } else { Exit::Failed })
-    }
-}
-
-impl Check {
-    pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let config = match &self.config {
+impl File {
+    fn config(&self) -> anyhow::Result<policy::Config> {
+        Ok(match &self.config {
             Some(config) => Config::load(config)?.policies,
             None => policy::Config::new(self.file.parent().unwrap_or(Path::new(""))),
-        };
-        let report = policy::check(&self.file, &config)
-            .with_context(|| format!("the daemon would refuse {}", self.file.display()))?;
-        if self.json {
-            terminal::say_json(&report)?;
-            return Ok(Exit::Ok);
-        }
-        let described = &report.description;
-        terminal::say(format!("{} {}: {}", described.name, described.version, described.summary))?;
-        let hooks: Vec<&str> = report.hooks.iter().map(|hook| hook.as_str()).collect();
-        terminal::say(format!("  hooks     {}", hooks.join(", ")))?;
-        terminal::say(format!("  bindings  {}", report.bindings))?;
-        terminal::say(format!("  sha256    {}", report.digest))?;
-        for advice in &report.advice {
-            terminal::say(format!("  advice    {advice}"))?;
-        }
-        Ok(Exit::Ok)
+        })
     }
-}
 
-/// Returns how policies stand, as a table.
-pub(super) fn table(policies: &[SlotStatus]) -> Table {
-    let mut table = status::columns(["POLICY", "STATE", "HOOKS", "BINDINGS", "GRANTS", "FILE", "SHA256"]);
-    for policy in policies {
-        let state = match policy.state {
-            SlotState::Live => "live",
-            SlotState::LastGood => "last good version",
-            SlotState::Refused => "refused",
-            SlotState::Missing if policy.digest.is_some() => "file missing, last good version",
-            SlotState::Missing => "missing",
-            SlotState::Quarantined => "quarantined",
-        };
-        let is_monitor = policy.mode == policy::Mode::Monitor;
-        let hooks: Vec<&str> = policy.hooks.iter().map(|hook| hook.as_str()).collect();
-        let grants: Vec<String> = policy.grants.iter().map(word).collect();
-        table.add_row([
-            policy.name.clone(),
-            if is_monitor { format!("{state}, monitor") } else { state.to_owned() },
-            hooks.join(", "),
-            policy.bindings.to_string(),
-            if grants.is_empty() { "-".to_owned() } else { grants.join(", ") },
-            policy.file.clone().unwrap_or_else(|| "-".to_owned()),
-            policy.digest.as_ref().map_or("-".to_owned(), |digest| digest.short().to_owned()),
-        ]);
+    /// Opens it for its author, who waits for a compilation longer than a daemon does.
+    fn open(&self) -> anyhow::Result<Workbench> {
+        let mut config = self.config()?;
+        config.limits.compile_timeout = config.limits.compile_timeout.max(PATIENCE);
+        Workbench::open(&self.file, &config).with_context(|| self.refused())
     }
-    table
-}
 
-fn told(report: &ReloadReport) -> String {
-    let mut lines = vec![format!("generation {}", report.generation)];
-    for change in &report.changed {
-        lines.push(format!("  {} {} ({})", change.slot, word(&change.kind), change.digest.short()));
+    fn refused(&self) -> String {
+        format!("the daemon would refuse {}", self.file.display())
     }
-    if report.changed.is_empty() {
-        lines.push("  nothing changed".to_owned());
-    }
-    lines.extend(report.refused.iter().map(|refusal| format!("  {refusal}")));
-    lines.join("\n")
 }
 
 /// Returns the word that scripts see for a value, for people too.
 fn word(value: &impl serde::Serialize) -> String {
     let value = serde_json::to_value(value).ok();
     value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Reads a text from a file, or from the standard input if it is called `-`. Only a file that ends is read.
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let limit = 16 << 20;
+    let open = || -> std::io::Result<Box<dyn std::io::Read>> {
+        if path == Path::new("-") {
+            return Ok(Box::new(std::io::stdin()));
+        }
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        Ok(Box::new(std::fs::File::open(path)?))
+    };
+    let mut text = String::new();
+    let read = open().and_then(|file| std::io::Read::read_to_string(&mut std::io::Read::take(file, limit), &mut text));
+    read.with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(text)
 }

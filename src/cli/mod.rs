@@ -55,7 +55,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Completions(completions) => completions.run(),
         Command::CheckConfig(check) => check.run(),
         Command::Doctor(doctor) => in_tokio(doctor.run()),
-        Command::Policy(policy::Policy { action: policy::Action::Check(check) }) => check.run(),
         Command::Demo(demo) => in_tokio(demo.run()),
         Command::Run(run) => in_tokio(run.run(log)),
         // One thread: who is answered need not be woken on another one.
@@ -67,7 +66,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Stop(stop) => in_tokio(stop.run()),
         Command::Describe(describe) => in_tokio(describe.run()),
         Command::Status(status) => in_tokio(status.run()),
-        Command::Policy(policy) => in_tokio(policy.run()),
+        Command::Policy(policy) => policy.run_here().unwrap_or_else(|| in_tokio(policy.run())),
         Command::Pause(change) => in_tokio(change.run(crate::runtime::status::Mode::Paused)),
         Command::Resume(change) => in_tokio(change.run(crate::runtime::status::Mode::Serving)),
         Command::Drain(change) => in_tokio(change.run(crate::runtime::status::Mode::Draining)),

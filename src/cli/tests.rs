@@ -45,7 +45,16 @@ fn what_is_documented_can_be_written() {
         "describe lint 7 text --host ci1",
         "status --names --json",
         "policy list --json",
-        "policy check 10-a.wasm",
+        "policy check 10-a.wasm --config layshaft.toml --json",
+        "policy new a-b1 --lang rust --into /tmp",
+        "policy inspect 10-a.wasm --json",
+        "policy run 10-a.wasm --hook naming.names --input - --settings a.toml --grant widen --grant values --json",
+        "policy run 10-a.wasm --hook filter --input {}",
+        "policy test 10-a.wasm cases.json --junit report.xml --json",
+        "policy bench 10-a.wasm --times 10 --json",
+        "policy schema",
+        "policy schema offline.build-ended",
+        "policy contract --wit",
         "policy reload",
         "policy rollback a",
         "policy accept a",
@@ -101,12 +110,51 @@ fn what_makes_no_sense_is_a_usage_error() {
         "server -u gearman",
         "server --verbose LOUD",
         "policy",
+        "policy new Name --lang rust",
+        "policy new name",
+        "policy new name --lang cobol",
+        "policy run a.wasm --hook offline --input {}",
+        "policy run a.wasm --hook naming",
+        "policy run a.wasm --hook naming --input {} --grant everything",
+        "policy bench a.wasm --times 0",
+        "policy schema naming",
         "completions klingon",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
         let error = Arguments::try_parse_from(words).unwrap_err();
         assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line}: {error}");
     }
+}
+
+/// What `layshaft policy --help` shows; each command's own help has an example and its exit codes.
+#[test]
+fn authors_find_their_commands() {
+    let mut command = Arguments::command();
+    let policy = command.find_subcommand_mut("policy").unwrap();
+    let mut listed = String::new();
+    for command in policy.get_subcommands() {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        writeln!(listed, "{:<9} {about}", command.get_name()).unwrap();
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let is_for_operators = ["list", "reload", "rollback", "accept", "retire"].contains(&command.get_name());
+        assert!(is_for_operators || help.contains(&format!("layshaft policy {}", command.get_name())), "{help}");
+    }
+    expect![[r#"
+        list      List the policies, and what is wrong with them
+        reload    Look at the folder now, also at files that were refused before
+        rollback  Return a policy to the version before
+        accept    Let the version in the folder in again that was rolled back
+        retire    End a policy whose file was taken out of the folder
+        new       Write a folder with a new policy to start from
+        check     Check a .wasm file, with the .toml beside it, as the daemon would
+        inspect   Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits
+        run       Put one question to a .wasm file
+        test      Hold a .wasm file against a file of cases
+        bench     Measure what the questions of a file of cases cost
+        schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
+        contract  Print the contract with policies
+    "#]]
+    .assert_eq(&listed);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn json_object(table: toml::Table) -> Result<String, String> {
     Ok(json(toml::Value::Table(table))?.to_string())
 }
 
-fn json(value: toml::Value) -> Result<serde_json::Value, String> {
+pub(super) fn json(value: toml::Value) -> Result<serde_json::Value, String> {
     use serde_json::Value;
     Ok(match value {
         toml::Value::String(text) => Value::String(text),

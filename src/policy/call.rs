@@ -116,6 +116,11 @@ impl Instance {
         self.ask(|guests, store| guests.build_ended(store, question, ending))
     }
 
+    /// Returns what is left of the fuel after the last call.
+    pub(super) fn fuel_left(&self) -> u64 {
+        self.store.get_fuel().unwrap_or_default()
+    }
+
     fn ask<A>(
         &mut self,
         call: impl FnOnce(&Guests, &mut Store<Limiter>) -> wasmtime::Result<A>,
@@ -217,12 +222,5 @@ fn take(left: &mut usize, wanted: usize) -> bool {
             true
         }
         None => false,
-    }
-}
-
-#[cfg(test)]
-impl Instance {
-    pub(super) fn fuel_left(&self) -> u64 {
-        self.store.get_fuel().unwrap()
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::component::{Description, Hook};
 use super::config::Config;
 use super::digest::Digest;
-use super::status::Refusal;
-use super::{engine, folder, gate, reload};
+use super::workbench::Workbench;
+use super::{gate, reload};
 
 /// What a policy file is, for its author.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,21 +25,9 @@ pub struct CheckReport {
 /// # Errors
 /// A file that the daemon would refuse, with the same words.
 pub fn check(path: &Path, config: &Config) -> Result<CheckReport, reload::Error> {
-    let refuse = |slot: &str, reason: String| {
-        reload::Error::Refused(Refusal { slot: slot.into(), gate: super::status::Gate::Folder, reason })
-    };
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
-    let name = folder::name_of(&stem);
-    let bytes =
-        std::fs::read(path).map_err(|error| refuse(name, format!("{} cannot be read: {error}", path.display())))?;
-    let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(refuse(name, format!("{stem}.toml cannot be read: {error}"))),
-    };
-    let engine = engine::start(&config.limits).map_err(|error| reload::Error::Engine(format!("{error:#}")))?;
-    let module = gate::interface(&engine, config, name, &bytes).map_err(reload::Error::Refused)?;
-    let version = gate::settle(config, name, &stem, module, sidecar.as_deref()).map_err(reload::Error::Refused)?;
+    let Workbench { name, stem, contents, module, .. } = Workbench::open(path, config)?;
+    let sidecar = contents.sidecar.as_deref();
+    let version = gate::settle(config, &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
     Ok(CheckReport {
         digest: version.module.digest.clone(),
         description: version.module.description.clone(),
@@ -59,7 +47,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::new(folder.path());
         let path = folder.path().join("10-lists.wasm");
-        assert!(check(&path, &config).unwrap_err().to_string().contains("10-lists.wasm cannot be read"));
+        assert!(check(&path, &config).unwrap_err().to_string().contains("10-lists.wasm: it cannot be read"));
         std::fs::write(&path, Guest::new("lists").filter(&rules(&[], true, "")).needs_values().build()).unwrap();
         std::fs::write(path.with_extension("toml"), "[[bind]]\n[[bind]]").unwrap();
         let report = check(&path, &config).unwrap();

@@ -96,8 +96,8 @@ pub enum LoadError {
     Text,
     #[error("the file is not WebAssembly (it does not start with \\0asm)")]
     NotWasm,
-    #[error("the file is a core module, not a component: wrap it, with `wasm-tools component new FILE -o COMPONENT`")]
-    CoreModule,
+    #[error("the file is a core module, not a component: {0}")]
+    CoreModule(Wrap),
     #[error(
         "the file cannot be compiled: {0}; if it was still being copied, copy it under a temporary name, then rename it"
     )]
@@ -109,15 +109,18 @@ pub enum LoadError {
     #[error("the file took longer than {0:?} to compile: make it smaller, or raise policies.limits.compile_timeout")]
     CompileTimeout(std::time::Duration),
     #[error(
-        "it imports {0}; a policy may import nothing at all: build it for wasm32-unknown-unknown, or stub WASI out when \
-         making the component"
+        "it imports {0}; a policy may import nothing at all: build Rust for wasm32-unknown-unknown, make the component \
+         with `componentize-py … --stub-wasi` or `jco componentize … --backend-qjs-stub-wasi`"
     )]
     Imports(String),
     #[error(
         "it exports {export}, which this version does not know; it knows {PACKAGE}{{meta, naming, matching, parameters, offline}}@{VERSION}"
     )]
     UnknownExport { export: String },
-    #[error("it does not export {PACKAGE}meta@{VERSION}, by which a policy introduces itself")]
+    #[error(
+        "it does not export {PACKAGE}meta@{VERSION}, by which a policy introduces itself: build it for a world of \
+         wit/policy.wit, which `layshaft policy contract --wit` prints"
+    )]
     NoMeta,
     #[error("it exports none of the hooks naming, matching, parameters, offline, so it could never be asked anything")]
     NoHook,
@@ -125,6 +128,46 @@ pub enum LoadError {
     WrongType(String),
     #[error("it cannot be started: {0}")]
     Start(#[source] CallError),
+}
+
+/// How a core module becomes a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrap {
+    /// Its interface is written in it.
+    New,
+    /// The interface has to be written into it first.
+    Embed,
+    /// It was linked against WASI.
+    StubWasi,
+}
+
+impl Wrap {
+    fn of(bytes: &[u8]) -> Self {
+        let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+        match (holds(b"wasi_snapshot_preview1"), holds(b"component-type")) {
+            (true, _) => Self::StubWasi,
+            (false, true) => Self::New,
+            (false, false) => Self::Embed,
+        }
+    }
+}
+
+/// Says what to run. FILE and COMPONENT stand for the names, which only the caller knows.
+impl fmt::Display for Wrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "wrap it, with `wasm-tools component new FILE -o COMPONENT`",
+            Self::Embed => {
+                "wrap it, with `layshaft policy contract --wit > policy.wit; wasm-tools component embed policy.wit --world policy \
+                 FILE -o COMPONENT; wasm-tools component new COMPONENT -o COMPONENT`; it has to export the functions of that world"
+            }
+            Self::StubWasi => {
+                "it imports wasi_snapshot_preview1, and a policy may import nothing: build it for wasm32-unknown-unknown, or wrap it with an \
+                 adapter that answers every call by itself, with `wasm-tools component new FILE --adapt \
+                 wasi_snapshot_preview1=STUB.wasm -o COMPONENT`"
+            }
+        })
+    }
 }
 
 impl Module {
@@ -170,7 +213,7 @@ fn look(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
     }
     match bytes {
         [] => Err(LoadError::Empty),
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule(Wrap::of(bytes))),
         [b'\0', b'a', b's', b'm', ..] => Ok(()),
         _ if bytes.trim_ascii_start().starts_with(b"(") => Err(LoadError::Text),
         _ => Err(LoadError::NotWasm),
@@ -211,15 +254,14 @@ fn refuse_imports(engine: &Engine, component: &Component) -> Result<(), LoadErro
     if imports.is_empty() { Ok(()) } else { Err(LoadError::Imports(imports.join(", "))) }
 }
 
-/// Refuses exports under our package that are no hook of a version we speak; others are none of our business.
+/// Refuses exports under our package that are no hook, or a hook only in versions that we do not speak; a newer one may
+/// stand beside one that we do. Other packages are none of our business.
 fn refuse_unknown_exports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
     for (export, _) in component.component_type().exports(engine) {
         let Some(rest) = export.strip_prefix(PACKAGE) else { continue };
-        let known = rest.split_once('@').is_some_and(|(interface, version)| {
-            let interface_known = interface == "meta" || Hook::ALL.iter().any(|hook| hook.as_str() == interface);
-            interface_known && version.starts_with("0.1.")
-        });
-        if !known {
+        let interface = rest.split('@').next().unwrap_or(rest);
+        let is_ours = interface == "meta" || Hook::ALL.iter().any(|hook| hook.as_str() == interface);
+        if !is_ours || component.get_export_index(None, interface_name(interface)).is_none() {
             return Err(LoadError::UnknownExport { export: export.to_owned() });
         }
     }

@@ -86,6 +86,16 @@ fn a_later_version_of_the_same_contract_is_taken() {
 }
 
 #[test]
+fn a_newer_version_may_stand_beside_one_that_is_known_and_not_in_its_place() {
+    let newer = |interface: &str| {
+        let export = format!(r#"(instance $newer) (export "layshaft:policy/{interface}@0.2.0" (instance $newer))"#);
+        load(&Guest::new("p").matching(&abstains()).extra(&export).build())
+    };
+    assert_eq!(newer("matching").unwrap().hooks, [Hook::Matching].into());
+    assert!(newer("naming").unwrap_err().to_string().contains("layshaft:policy/naming@0.2.0"));
+}
+
+#[test]
 fn a_file_that_compiles_for_too_long_is_not_waited_for() {
     let limits = Limits { compile_timeout: Duration::ZERO, ..limits() };
     let bytes = Guest::new("p").matching(&abstains()).build();

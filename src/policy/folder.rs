@@ -67,21 +67,45 @@ pub(super) fn read(folder: &Path, max_module: u64) -> Result<Vec<PolicyFile>, St
     for stem in orphans {
         tracing::warn!(file = %format!("{stem}.toml"), "settings without a policy: no .wasm of that name is beside it");
     }
-    let mut first_of_name = BTreeMap::new();
+    let mut first_of_name: BTreeMap<String, String> = BTreeMap::new();
     let mut files = Vec::new();
     for stem in stems {
         let name = name_of(&stem).to_owned();
-        let contents = if let Some(first) = first_of_name.get(&name) {
-            Err(format!("{first}.wasm has the same name: give one of them another"))
-        } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            Err("its file name has more than letters, digits, '-', '_' and '.': rename it".to_owned())
-        } else {
-            read_contents(folder, &stem, max_module)
+        let contents = match first_of_name.get(&name) {
+            Some(first) => Err(same_name(first)),
+            None => read_contents(folder, &stem, max_module),
         };
         first_of_name.entry(name.clone()).or_insert_with(|| stem.clone());
         files.push(PolicyFile { name, stem, contents });
     }
     Ok(files)
+}
+
+/// Reads one file by the rules of the folder in which it is.
+pub(super) fn read_one(path: &Path, max_module: u64) -> Result<PolicyFile, String> {
+    let file_name = path.file_name().unwrap_or_default();
+    let file_name = file_name.to_str().ok_or("its file name is not UTF-8: rename it")?;
+    let Some(stem) = file_name.strip_suffix(".wasm") else {
+        return Err("the folder takes files that end in .wasm: rename it".to_owned());
+    };
+    if file_name.starts_with('.') {
+        return Err("the folder leaves files alone that begin with a dot: rename it".to_owned());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let name = name_of(stem).to_owned();
+    let beside = fs::read_dir(folder).into_iter().flatten().flatten();
+    let stems = beside.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".wasm").map(str::to_owned));
+    let first = stems.filter(|other| name_of(other) == name && !other.starts_with('.')).min_by_key(|stem| order(stem));
+    let contents = match first {
+        Some(first) if order(&first) < order(stem) => Err(same_name(&first)),
+        _ => read_contents(folder, stem, max_module),
+    };
+    Ok(PolicyFile { name, stem: stem.to_owned(), contents })
+}
+
+fn same_name(first: &str) -> String {
+    format!("{first}.wasm has the same name: give one of them another")
 }
 
 /// Returns how stems sort: by number, as people count, then by name; without number last.
@@ -102,6 +126,9 @@ pub(super) fn name_of(stem: &str) -> &str {
 }
 
 fn read_contents(folder: &Path, stem: &str, max_module: u64) -> Result<Contents, String> {
+    if !name_of(stem).chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        return Err("its file name has more than letters, digits, '-', '_' and '.': rename it".to_owned());
+    }
     let module = read_file(&folder.join(format!("{stem}.wasm")), max_module)?
         .ok_or_else(|| "it went away while it was being read".to_owned())?;
     let sidecar = read_file(&folder.join(format!("{stem}.toml")), LONGEST_SIDECAR)?
@@ -169,6 +196,29 @@ mod tests {
         assert_eq!(files[0].contents.as_ref().unwrap().sidecar.as_deref(), Some("9-a.toml"));
         assert!(read(folder.path(), 3).unwrap()[0].contents.as_ref().unwrap_err().contains("8 bytes"));
         assert!(read(&folder.path().join("none"), 3).is_err());
+    }
+
+    #[test]
+    fn one_file_is_read_by_the_rules_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let wrong = |name: &str| {
+            fs::write(folder.path().join(name), "x").unwrap();
+            let read = read_one(&folder.path().join(name), 100);
+            read.and_then(|file| file.contents).unwrap_err()
+        };
+        for (name, part) in [
+            ("a.txt", "end in .wasm"),
+            (".a.wasm", "begin with a dot"),
+            ("1-a b.wasm", "more than letters"),
+            ("10-ü.wasm", "more than letters"),
+        ] {
+            assert!(wrong(name).contains(part), "{name}");
+        }
+        fs::write(folder.path().join("10-a.wasm"), "x").unwrap();
+        assert!(wrong("20-a.wasm").contains("10-a.wasm has the same name"));
+        let first = read_one(&folder.path().join("10-a.wasm"), 100).unwrap();
+        assert_eq!((first.name.as_str(), first.stem.as_str()), ("a", "10-a"));
+        assert!(first.contents.is_ok());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! folder ─ reload ─ component ─ gate ─► generation ──► pass      one instance per slot, over the whole function table
 //!                                          │    └────► decision  a fresh instance per slot, for one job
 //!                                          └ slot ─ need (what it may see) ─ call (limits) ─ bindings (wit) ─ chain
+//!
+//! workbench (a file by itself, for its author) ─ written (questions as JSON) ─ cases ─ contract (schemas, its page)
 //! ```
 //!
 //! A policy imports nothing, so its verdict is a function of the question; that is why answers may be remembered.
@@ -16,10 +18,12 @@ mod binding;
 mod bindings;
 mod book;
 mod call;
+mod cases;
 mod chain;
 mod check;
 mod component;
 mod config;
+mod contract;
 mod decision;
 mod digest;
 mod engine;
@@ -41,6 +45,8 @@ mod turn;
 mod verdict;
 mod watch;
 mod watchdog;
+mod workbench;
+mod written;
 
 #[cfg(test)]
 mod guest;
@@ -49,9 +55,11 @@ mod samples;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 pub use call::CallError;
+pub use cases::{Asks, Case, Cases, Checked, Difference};
 pub use check::{CheckReport, check};
 pub use component::{Description, Hook, LoadError, Needs, ParameterValues};
 pub use config::{Config, Gates, Grant, Limits, Mode, SlotGuard};
+pub use contract::{WIT, page, schema, schemas};
 pub use decision::{Outcome, Request};
 pub use digest::Digest;
 pub use generation::{Controller, Generation};
@@ -59,3 +67,5 @@ pub use pass::{Pass, World};
 pub use reload::{Error, Policies};
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 pub use trial::{Objection, Trial};
+pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
+pub use written::{Call, Question, Verdict};

@@ -236,7 +236,7 @@ impl FunctionTable {
     /// Returns a table that offers functions of one project on nodes of one controller.
     #[cfg(test)]
     pub(super) fn offering(places: &[(&str, &str)]) -> Self {
-        let mut rows: BTreeMap<_, Row> = BTreeMap::new();
+        let mut rows: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for (node, name) in places {
             let function = BuildFunction::new(*name, None);
             let project = ProjectName::new(*name);
@@ -244,6 +244,7 @@ impl FunctionTable {
             let function = offer.function.name().unwrap();
             rows.entry((ControllerName::new("ci"), NodeName::agent(*node))).or_default().insert(function, offer);
         }
+        let rows = rows.into_iter().map(|(place, offers)| (place, Arc::new(Row::new(offers)))).collect();
         Self { rows, ..Self::default() }
     }
 

@@ -1,6 +1,6 @@
 //! What a change of policies would do to the function table, and to jobs that wait at the servers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Weak;
 
@@ -61,7 +61,7 @@ impl fmt::Display for Place<'_> {
 fn places(table: &FunctionTable) -> BTreeSet<Place<'_>> {
     let of = |(controller, node, row)| {
         let place = move |function| Place { function, controller, node };
-        BTreeMap::keys(row).map(place)
+        row.keys().map(place)
     };
     table.rows().flat_map(of).collect()
 }

@@ -1,5 +1,6 @@
 //! Policies in a running site: what each hook is for, what becomes of hostile ones, and how they come and go.
 
+mod authors;
 mod folder;
 mod gates;
 mod hostile;

@@ -9,7 +9,6 @@
 
 extern crate alloc;
 
-#[cfg(target_arch = "wasm32")]
 mod component;
 
 use alloc::{format, string::String, vec, vec::Vec};

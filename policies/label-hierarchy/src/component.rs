@@ -1,68 +1,32 @@
-//! The component: wit types in, wit types out, decisions elsewhere.
+use alloc::{format, string::String, vec};
 
-use alloc::{format, string::String, vec, vec::Vec};
-
-use layshaft_policy_sdk::{Configured, list, quoted};
+use layshaft_policy_sdk::{Description, Matching, Needs, Policy, description, list, matching, quoted};
 
 use crate::Settings;
-use bindings::exports::layshaft::policy::{matching, meta};
 
-mod bindings {
-    #![allow(unsafe_code, reason = "generated; memory crosses into the component here")]
-    #![allow(clippy::all, unreachable_pub, missing_debug_implementations, reason = "generated")]
+layshaft_policy_sdk::export!(Settings: matching);
 
-    wit_bindgen::generate!({
-        path: "../../wit",
-        inline: r#"
-            package layshaft:label-hierarchy;
-            world component {
-                export layshaft:policy/meta@0.1.0;
-                export layshaft:policy/matching@0.1.0;
-            }
-        "#,
-        world: "layshaft:label-hierarchy/component",
-    });
+impl Policy for Settings {
+    fn describe() -> Description {
+        // Any label may imply another, and which ones do is known only once the settings are read.
+        description!(Needs { labels: vec!["**".into()], ..Needs::default() })
+    }
 
-    export!(Component with_types_in self);
-    use super::Component;
+    fn configure(settings: &str) -> Result<Self, String> {
+        Self::read(settings)
+    }
 }
 
-struct Component;
-
-static SETTINGS: Configured<Settings> = Configured::new();
-
-impl meta::Guest for Component {
-    fn describe() -> meta::Description {
-        meta::Description {
-            name: env!("CARGO_PKG_NAME").into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: concat!(env!("CARGO_PKG_DESCRIPTION"), ".").into(),
-            needs: meta::Needs {
-                project: false,
-                node_name: false,
-                // Any label may imply another, and which ones do is known only once the settings are read.
-                labels: vec!["**".into()],
-                parameter_values: meta::ParameterValues::None,
-            },
+impl Matching for Settings {
+    fn matches(&self, question: &matching::Question) -> matching::Verdict {
+        let served = crate::served(self, &question.atoms, &question.node.labels);
+        if served.is_empty() {
+            return matching::Verdict::abstain("no label of the node implies another atom");
         }
-    }
-
-    fn configure(settings: String) -> Result<(), String> {
-        SETTINGS.keep(Settings::read(&settings))
-    }
-}
-
-impl matching::Guest for Component {
-    fn matches(question: matching::Question) -> matching::Verdict {
-        let served = crate::served(SETTINGS.get(), &question.atoms, &question.node.labels);
-        let trace: Vec<_> =
-            served.iter().map(|served| format!("{} serves {}", quoted(&served.by), quoted(&served.atom))).collect();
-        let (answer, reason) = if served.is_empty() {
-            (matching::Answer::Abstain, "no label of the node implies another atom".into())
-        } else {
-            let reason = format!("the node serves {}", list(served.iter().map(|served| served.atom.as_str())));
-            (matching::Answer::Satisfies(served.into_iter().map(|served| served.atom).collect()), reason)
-        };
-        matching::Verdict { answer, reason, trace }
+        let trace = served.iter().map(|served| format!("{} serves {}", quoted(&served.by), quoted(&served.atom)));
+        let trace = trace.collect();
+        let reason = format!("the node serves {}", list(served.iter().map(|served| served.atom.as_str())));
+        let atoms = served.into_iter().map(|served| served.atom).collect();
+        matching::Verdict { trace, ..matching::Verdict::satisfies(atoms, reason) }
     }
 }

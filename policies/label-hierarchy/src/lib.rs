@@ -11,7 +11,6 @@
 
 extern crate alloc;
 
-#[cfg(target_arch = "wasm32")]
 mod component;
 mod version;
 

@@ -9,7 +9,6 @@
 
 extern crate alloc;
 
-#[cfg(target_arch = "wasm32")]
 mod component;
 mod settings;
 

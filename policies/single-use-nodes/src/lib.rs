@@ -8,12 +8,12 @@
 
 extern crate alloc;
 
-#[cfg(target_arch = "wasm32")]
 mod component;
 mod message;
 
 use alloc::{format, string::String, vec::Vec};
 
+use layshaft_policy_sdk::offline::BuildResult;
 use layshaft_policy_sdk::{Globs, ProjectGlobs, quoted};
 
 use message::Message;
@@ -32,17 +32,6 @@ struct Hold {
     projects: ProjectGlobs,
     results: Vec<BuildResult>,
     message: Message,
-}
-
-/// How a build ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BuildResult {
-    Success,
-    Unstable,
-    Failure,
-    NotBuilt,
-    Aborted,
-    Unknown,
 }
 
 /// Where a build runs, and what it builds.
@@ -69,19 +58,18 @@ pub enum End {
     Held { message: String, reason: String },
 }
 
-impl BuildResult {
-    const NAMES: [(&'static str, Self); 6] = [
-        ("success", Self::Success),
-        ("unstable", Self::Unstable),
-        ("failure", Self::Failure),
-        ("not-built", Self::NotBuilt),
-        ("aborted", Self::Aborted),
-        ("unknown", Self::Unknown),
-    ];
+/// Results as settings and messages call them.
+const RESULTS: [(&str, BuildResult); 6] = [
+    ("success", BuildResult::Success),
+    ("unstable", BuildResult::Unstable),
+    ("failure", BuildResult::Failure),
+    ("not-built", BuildResult::NotBuilt),
+    ("aborted", BuildResult::Aborted),
+    ("unknown", BuildResult::Unknown),
+];
 
-    fn name(self) -> &'static str {
-        Self::NAMES.into_iter().find(|(_, result)| *result == self).map_or("unknown", |(name, _)| name)
-    }
+fn name(result: BuildResult) -> &'static str {
+    RESULTS.into_iter().find(|(_, known)| *known == result).map_or("unknown", |(name, _)| name)
 }
 
 impl Settings {
@@ -115,8 +103,7 @@ impl Hold {
         if projects.is_empty() {
             return Err(format!("{} names no projects: write projects = [\"PATTERN\"]", settings.path()));
         }
-        let results =
-            settings.choices("results", &BuildResult::NAMES)?.unwrap_or_else(|| [BuildResult::Failure].into());
+        let results = settings.choices("results", &RESULTS)?.unwrap_or_else(|| [BuildResult::Failure].into());
         if results.is_empty() {
             return Err(format!("{}.results is empty, so that nothing would be held", settings.path()));
         }
@@ -142,14 +129,11 @@ pub fn ended(settings: &Settings, build: Build<'_>, result: BuildResult) -> End 
     };
     match &settings.hold {
         Some(hold) if hold.results.contains(&result) && hold.projects.matches(build.project) => End::Held {
-            message: hold.message.fill(build.controller, build.project, result.name()),
-            reason: format!(
-                "label {label} makes the node single-use; {} builds of this project hold it",
-                result.name()
-            ),
+            message: hold.message.fill(build.controller, build.project, name(result)),
+            reason: format!("label {label} makes the node single-use; {} builds of this project hold it", name(result)),
         },
         _ => End::Offline {
-            message: settings.message.fill(build.controller, build.project, result.name()),
+            message: settings.message.fill(build.controller, build.project, name(result)),
             reason: format!("label {label} makes the node single-use"),
         },
     }
@@ -235,8 +219,8 @@ mod tests {
 
     #[test]
     fn every_result_has_its_name() {
-        for (name, result) in BuildResult::NAMES {
-            assert_eq!(result.name(), name);
+        for (word, result) in RESULTS {
+            assert_eq!(name(result), word);
         }
     }
 

@@ -1,0 +1,148 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use comfy_table::Table;
+
+use super::super::arguments::ControlSocket;
+use super::super::{Exit, status, terminal};
+use super::word;
+use crate::domain::human_duration;
+use crate::policy::{self, Gate, ReloadReport, SlotState, SlotStatus};
+use crate::web;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Ask {
+    /// Answer as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    socket: ControlSocket,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Name {
+    /// The policy's name: its file's without number and ending.
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+/// Which gates to leave open.
+#[derive(Debug, clap::Args)]
+pub(super) struct Gates {
+    /// Let everything pass a gate, this once: `table` or `orphans`. May be repeated.
+    #[arg(long, value_name = "GATE")]
+    accept: Vec<Gate>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Gated {
+    #[command(flatten)]
+    pub(super) gates: Gates,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NameGated {
+    /// The policy's name: its file's without number and ending.
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) gates: Gates,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Disable {
+    /// The policy's name: its file's without number and ending.
+    pub(super) name: String,
+    /// For how long, such as `30m`; it comes back by itself.
+    #[arg(long = "for", value_name = "DURATION", value_parser = human_duration::parse)]
+    pub(super) how_long: Duration,
+    #[command(flatten)]
+    pub(super) gates: Gates,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+}
+
+impl Gates {
+    pub(super) fn waived(&self) -> BTreeSet<Gate> {
+        self.accept.iter().copied().collect()
+    }
+}
+
+impl Ask {
+    pub(super) fn client(&self) -> anyhow::Result<web::Client> {
+        self.socket.client()
+    }
+
+    pub(super) async fn list(&self) -> anyhow::Result<Exit> {
+        let policies = self.socket.client()?.policies().await?;
+        if self.json {
+            terminal::say_json(&policies)?;
+            return Ok(Exit::Ok);
+        }
+        if policies.is_empty() {
+            terminal::say("no policies: the classic rules decide")?;
+            return Ok(Exit::Ok);
+        }
+        terminal::say(table(&policies))?;
+        for policy in &policies {
+            for text in policy.error.iter().chain(&policy.advice) {
+                terminal::say(format!("{}: {text}", policy.name))?;
+            }
+        }
+        Ok(Exit::Ok)
+    }
+
+    pub(super) fn report(&self, report: &ReloadReport) -> anyhow::Result<Exit> {
+        if self.json {
+            terminal::say_json(report)?;
+        } else {
+            terminal::say(told(report))?;
+        }
+        Ok(if report.refused.is_empty() { Exit::Ok } else { Exit::Failed })
+    }
+}
+
+/// Returns how policies stand, as a table.
+pub(in super::super) fn table(policies: &[SlotStatus]) -> Table {
+    let mut table = status::columns(["POLICY", "STATE", "HOOKS", "BINDINGS", "GRANTS", "FILE", "SHA256"]);
+    for policy in policies {
+        let state = match policy.state {
+            SlotState::Live => "live",
+            SlotState::LastGood => "last good version",
+            SlotState::Refused => "refused",
+            SlotState::Missing if policy.digest.is_some() => "file missing, last good version",
+            SlotState::Missing => "missing",
+            SlotState::Quarantined => "quarantined",
+            SlotState::Disabled => "disabled",
+        };
+        let is_monitor = policy.mode == policy::Mode::Monitor;
+        let hooks: Vec<&str> = policy.hooks.iter().map(|hook| hook.as_str()).collect();
+        let grants: Vec<String> = policy.grants.iter().map(word).collect();
+        table.add_row([
+            policy.name.clone(),
+            if is_monitor { format!("{state}, monitor") } else { state.to_owned() },
+            hooks.join(", "),
+            policy.bindings.to_string(),
+            if grants.is_empty() { "-".to_owned() } else { grants.join(", ") },
+            policy.file.clone().unwrap_or_else(|| "-".to_owned()),
+            policy.digest.as_ref().map_or("-".to_owned(), |digest| digest.short().to_owned()),
+        ]);
+    }
+    table
+}
+
+fn told(report: &ReloadReport) -> String {
+    let mut lines = vec![format!("generation {}", report.generation)];
+    for change in &report.changed {
+        lines.push(format!("  {} {} ({})", change.slot, word(&change.kind), change.digest.short()));
+    }
+    if report.changed.is_empty() {
+        lines.push("  nothing changed".to_owned());
+    }
+    lines.extend(report.refused.iter().map(|refusal| format!("  {refusal}")));
+    lines.join("\n")
+}

@@ -1,0 +1,40 @@
+use anyhow::Context;
+
+use super::super::{Exit, terminal};
+use super::File;
+use crate::policy;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 0: the daemon would take it in; 1: it would not, for the reason that is told.
+
+Examples:
+  layshaft policy check 10-names.wasm
+  layshaft policy check 10-names.wasm --config /etc/layshaft/layshaft.toml")]
+pub(super) struct Check {
+    #[command(flatten)]
+    file: File,
+    /// Answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let report = policy::check(&self.file.file, &self.file.config()?).with_context(|| self.file.refused())?;
+        if self.json {
+            terminal::say_json(&report)?;
+            return Ok(Exit::Ok);
+        }
+        let described = &report.description;
+        terminal::say(format!("{} {}: {}", described.name, described.version, described.summary))?;
+        let hooks: Vec<&str> = report.hooks.iter().map(|hook| hook.as_str()).collect();
+        terminal::say(format!("  hooks     {}", hooks.join(", ")))?;
+        terminal::say(format!("  bindings  {}", report.bindings))?;
+        terminal::say(format!("  sha256    {}", report.digest))?;
+        for advice in &report.advice {
+            terminal::say(format!("  advice    {advice}"))?;
+        }
+        Ok(Exit::Ok)
+    }
+}

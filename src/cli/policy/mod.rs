@@ -1,0 +1,164 @@
+//! `layshaft policy`: one file per command. Those for operators ask the daemon, those for authors run a file by the
+//! daemon's own code and ask nobody.
+
+mod ask;
+mod bench;
+mod check;
+mod contract;
+mod inspect;
+mod new;
+mod run;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Exit;
+use crate::config::Config;
+use crate::policy::{self, Workbench};
+
+pub(super) use ask::table;
+
+/// See and change which policies are in force; write, try and test new ones.
+#[derive(Debug, clap::Args)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List the policies, and what is wrong with them.
+    List(ask::Ask),
+    /// Look at the folder now, also at files that were refused before.
+    Reload(ask::Gated),
+    /// Return a policy to the version before.
+    Rollback(ask::Name),
+    /// Let the version in the folder in again that was rolled back.
+    Accept(ask::Name),
+    /// End a policy whose file was taken out of the folder.
+    Retire(ask::NameGated),
+    /// Take a policy out of force for a while; its file stays.
+    Disable(ask::Disable),
+    /// Put a policy that was disabled in force again.
+    Enable(ask::NameGated),
+    /// Let nothing in from the folder until it is thawed, over restarts too.
+    Freeze(ask::Ask),
+    /// Let in again what lies in the folder.
+    Thaw(ask::Ask),
+    /// Write a folder with a new policy to start from.
+    New(new::New),
+    /// Check a .wasm file, with the .toml beside it, as the daemon would.
+    Check(check::Check),
+    /// Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits.
+    Inspect(inspect::Inspect),
+    /// Put one question to a .wasm file.
+    Run(run::Run),
+    /// Hold a .wasm file against a file of cases.
+    Test(test::Test),
+    /// Measure what the questions of a file of cases cost.
+    Bench(bench::Bench),
+    /// Print the JSON Schema of what a hook is asked and answers, or of a file of cases.
+    Schema(contract::Schema),
+    /// Print the contract with policies.
+    Contract(contract::Contract),
+}
+
+impl Policy {
+    /// Does what needs no daemon, and no threads; the rest is handed back.
+    pub(super) fn run_here(&self) -> Option<anyhow::Result<Exit>> {
+        Some(match &self.action {
+            Action::New(new) => new.run(),
+            Action::Check(check) => check.run(),
+            Action::Inspect(inspect) => inspect.run(),
+            Action::Run(run) => run.run(),
+            Action::Test(test) => test.run(),
+            Action::Bench(bench) => bench.run(),
+            Action::Schema(schema) => schema.run(),
+            Action::Contract(contract) => contract.run(),
+            _ => return None,
+        })
+    }
+
+    /// Does what asks the daemon.
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        match &self.action {
+            Action::List(ask) => ask.list().await,
+            Action::Reload(ask::Gated { gates, ask }) => {
+                ask.report(&ask.client()?.reload_policies(&gates.waived()).await?)
+            }
+            Action::Rollback(ask::Name { name, ask }) => ask.report(&ask.client()?.roll_back(name).await?),
+            Action::Accept(ask::Name { name, ask }) => ask.report(&ask.client()?.accept(name).await?),
+            Action::Retire(ask::NameGated { name, gates, ask }) => {
+                ask.report(&ask.client()?.retire(name, &gates.waived()).await?)
+            }
+            Action::Disable(ask::Disable { name, how_long, gates, ask }) => {
+                ask.report(&ask.client()?.disable(name, *how_long, &gates.waived()).await?)
+            }
+            Action::Enable(ask::NameGated { name, gates, ask }) => {
+                ask.report(&ask.client()?.enable(name, &gates.waived()).await?)
+            }
+            Action::Freeze(ask) => ask.report(&ask.client()?.freeze_policies(true).await?),
+            Action::Thaw(ask) => ask.report(&ask.client()?.freeze_policies(false).await?),
+            _ => unreachable!("run_here has done it"),
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Which policy file is meant, and under which limits.
+#[derive(Debug, clap::Args)]
+struct File {
+    /// The policy, as it would lie in the daemon's folder.
+    file: PathBuf,
+    /// The configuration whose limits and grants count; without it the defaults do.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    fn config(&self) -> anyhow::Result<policy::Config> {
+        Ok(match &self.config {
+            Some(config) => Config::load(config)?.policies,
+            None => policy::Config::new(self.file.parent().unwrap_or(Path::new(""))),
+        })
+    }
+
+    /// Opens it for its author, who waits for a compilation longer than a daemon does.
+    fn open(&self) -> anyhow::Result<Workbench> {
+        let mut config = self.config()?;
+        config.limits.compile_timeout = config.limits.compile_timeout.max(PATIENCE);
+        Workbench::open(&self.file, &config).with_context(|| self.refused())
+    }
+
+    fn refused(&self) -> String {
+        format!("the daemon would refuse {}", self.file.display())
+    }
+}
+
+/// Returns the word that scripts see for a value, for people too.
+fn word(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Reads a text from a file, or from the standard input if it is called `-`. Only a file that ends is read.
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let limit = 16 << 20;
+    let open = || -> std::io::Result<Box<dyn std::io::Read>> {
+        if path == Path::new("-") {
+            return Ok(Box::new(std::io::stdin()));
+        }
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        Ok(Box::new(std::fs::File::open(path)?))
+    };
+    let mut text = String::new();
+    let read = open().and_then(|file| std::io::Read::read_to_string(&mut std::io::Read::take(file, limit), &mut text));
+    read.with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(text)
+}

@@ -23,7 +23,11 @@ const LOST: [((u32, u32), Code, &str); 6] = [
         Code::VersionTooOld,
         "builds do not tell their queue item, so that a build is not found that left the queue",
     ),
-    ((2, 94), Code::VersionOld, "it does not tell the labels of nodes and projects: labels count for nothing"),
+    (
+        (2, 94),
+        Code::VersionOld,
+        "it does not tell the labels of nodes and projects: they are read from each one's config.xml, for which the user needs Agent/ExtendedRead and Job/ExtendedRead",
+    ),
     ((2, 211), Code::VersionOld, "cancelling does not tell what came of it, which costs one more request"),
     (
         (2, 308),
@@ -69,6 +73,11 @@ fn unreachable(controller: &Controller, error: &Error) -> Finding {
             Code::UrlRedirected,
             format!("write the address to which {url} leads in a browser, context path included: it begins with {to}"),
         ),
+        Error::LoginPage { .. } => (
+            Code::WrongToken,
+            format!("look at what stands before {url}: it must let requests with an API token pass without a login"),
+        ),
+        Error::TooOld { .. } => (Code::VersionTooOld, "update Jenkins to 2.94 or newer".to_owned()),
         Error::NotJson { .. } | Error::NotFound { .. } | Error::Malformed { .. } | Error::Rejected { .. } => (
             Code::NotJenkins,
             format!("open {url}api/json in a browser: url needs the context path, and no login page of a proxy before it"),
@@ -91,6 +100,8 @@ fn unreachable(controller: &Controller, error: &Error) -> Finding {
         | Error::NotBuildable { .. }
         | Error::UnexpectedStatus { .. }
         | Error::NoQueueItem { .. }
+        | Error::NotPrivileged
+        | Error::ScriptFailed { .. }
         | Error::Unaddressable { .. } => (
             Code::ControllerFails,
             format!("look into the log of the controller, and of what stands before {url}"),

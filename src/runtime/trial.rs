@@ -59,11 +59,11 @@ impl fmt::Display for Place<'_> {
 }
 
 fn places(table: &FunctionTable) -> BTreeSet<Place<'_>> {
-    let of = |(controller, node, row)| {
-        let place = move |function| Place { function, controller, node };
-        row.keys().map(place)
-    };
-    table.rows().flat_map(of).collect()
+    let mut places = BTreeSet::new();
+    for (controller, node, row) in table.rows() {
+        places.extend(row.keys().map(|function| Place { function, controller, node }));
+    }
+    places
 }
 
 /// Returns why a change is too large to go unasked, if it is.

@@ -109,7 +109,7 @@ pub enum LoadError {
     #[error("the file took longer than {0:?} to compile: make it smaller, or raise policies.limits.compile_timeout")]
     CompileTimeout(std::time::Duration),
     #[error(
-        "it imports {0}; a policy may import nothing at all: build Rust for wasm32-unknown-unknown, make the component \
+        "it imports {0}; a policy may import nothing at all: build it for wasm32-unknown-unknown, or make the component \
          with `componentize-py … --stub-wasi` or `jco componentize … --backend-qjs-stub-wasi`"
     )]
     Imports(String),

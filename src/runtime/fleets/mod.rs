@@ -10,6 +10,8 @@ mod model;
 mod oracle;
 mod play;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use play::Play;
@@ -29,6 +31,30 @@ proptest! {
             play.check();
         }
     }
+}
+
+#[test]
+fn stories_of_random_fleets_are_about_what_matters() {
+    let mut seen = BTreeSet::new();
+    for story in 0..96 {
+        let mut play = Play::new(story);
+        play.check();
+        for event in 0..40 {
+            play.happen(story * 1000 + event);
+            play.check();
+        }
+        seen.extend(play.seen);
+    }
+    let expected = [
+        "a build that runs elsewhere",
+        "a contested name with its incumbent",
+        "a contested name with the last one walked",
+        "a function that only its running job keeps",
+        "a job whose node offers nothing any more",
+        "a project that is held back",
+        "slots of pipelines",
+    ];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(super) struct Play {
     withheld: BTreeSet<(ControllerName, NodeName, ProjectName)>,
     slots: PipelineSlots,
     builds: u64,
+    /// What the story has come to, so that a test can tell that it was about something.
+    pub(super) seen: BTreeSet<&'static str>,
     generation: Arc<Generation>,
     _policies: TempDir,
 }
@@ -73,6 +75,7 @@ impl Play {
             withheld: BTreeSet::new(),
             slots,
             builds: 0,
+            seen: BTreeSet::new(),
             generation: policies.live(),
             _policies: folder,
         };
@@ -120,6 +123,39 @@ impl Play {
             self.links.keys().filter(|id| id.role == Role::Manager).map(|id| id.controller.as_str()).collect();
         assert_eq!(managers, self.fleet.controllers.keys().map(String::as_str).collect::<Vec<_>>());
         self.check_leases();
+        self.note_what_is_seen();
+    }
+
+    fn note_what_is_seen(&mut self) {
+        let mut seen = BTreeSet::new();
+        let mut note = |is_so: bool, what| {
+            if is_so {
+                seen.insert(what);
+            }
+        };
+        for link in self.links.values() {
+            let kept = link.ledger.functions().len() > link.state.offered.len();
+            note(kept, "a function that only its running job keeps");
+            note(link.state.job.is_some() && link.state.offered.is_empty(), "a job whose node offers nothing any more");
+        }
+        note(self.links.keys().any(|id| matches!(id.role, Role::Pipeline { .. })), "slots of pipelines");
+        for job in &self.jobs {
+            let grabbed_for = job.connection.as_ref().and_then(ConnectionId::node);
+            note(grabbed_for.is_some_and(|node| *node != job.node), "a build that runs elsewhere");
+        }
+        let names: BTreeSet<_> = self.fleet.controllers.keys().cloned().collect();
+        note(names.iter().any(|name| !self.held_back(name).is_empty()), "a project that is held back");
+        let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (function, projects) in oracle::wanted(&self.fleet).into_values().flatten() {
+            owners.entry(function).or_default().extend(projects);
+        }
+        for (function, projects) in owners.iter().filter(|(_, projects)| projects.len() > 1) {
+            let projects: Vec<&str> = projects.iter().map(String::as_str).collect();
+            let is_last = oracle::walk(&projects).last() == self.incumbents.get(function);
+            note(is_last, "a contested name with the last one walked");
+            note(!is_last, "a contested name with its incumbent");
+        }
+        self.seen.extend(seen);
     }
 
     /// Works out from nothing which connections there are and what the server knows of each.

@@ -136,7 +136,9 @@ fn authors_find_their_commands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         writeln!(listed, "{:<9} {about}", command.get_name()).unwrap();
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let is_for_operators = ["list", "reload", "rollback", "accept", "retire"].contains(&command.get_name());
+        let for_operators =
+            ["list", "reload", "rollback", "accept", "retire", "disable", "enable", "freeze", "thaw"];
+        let is_for_operators = for_operators.contains(&command.get_name());
         assert!(is_for_operators || help.contains(&format!("layshaft policy {}", command.get_name())), "{help}");
     }
     expect![[r#"
@@ -145,6 +147,10 @@ fn authors_find_their_commands() {
         rollback  Return a policy to the version before
         accept    Let the version in the folder in again that was rolled back
         retire    End a policy whose file was taken out of the folder
+        disable   Take a policy out of force for a while; its file stays
+        enable    Put a policy that was disabled in force again
+        freeze    Let nothing in from the folder until it is thawed, over restarts too
+        thaw      Let in again what lies in the folder
         new       Write a folder with a new policy to start from
         check     Check a .wasm file, with the .toml beside it, as the daemon would
         inspect   Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits

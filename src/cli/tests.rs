@@ -136,8 +136,7 @@ fn authors_find_their_commands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         writeln!(listed, "{:<9} {about}", command.get_name()).unwrap();
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let for_operators =
-            ["list", "reload", "rollback", "accept", "retire", "disable", "enable", "freeze", "thaw"];
+        let for_operators = ["list", "reload", "rollback", "accept", "retire", "disable", "enable", "freeze", "thaw"];
         let is_for_operators = for_operators.contains(&command.get_name());
         assert!(is_for_operators || help.contains(&format!("layshaft policy {}", command.get_name())), "{help}");
     }

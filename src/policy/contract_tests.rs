@@ -58,7 +58,7 @@ fn committed() -> Vec<(String, String)> {
 
 #[test]
 fn the_page_is_what_the_contract_says() {
-    expect_file!["../../docs/policy-contract.md"].assert_eq(&page());
+    expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policy-contract.md")].assert_eq(&page());
 }
 
 #[test]

@@ -82,9 +82,11 @@ impl Story {
         board.wait_until_started(PATIENCE).await?;
 
         self.line("While they run, a policy is replaced: folder names with dots instead of slashes.")?;
-        let generation = site.replace_naming_policy(PATIENCE).await?;
+        let refusal = site.replace_naming_policy(PATIENCE).await?;
+        self.line(&format!("  refused: {refusal}"))?;
+        let generation = site.accept_naming_policy(PATIENCE).await?;
         self.line(&format!(
-            "  generation {generation} is live; {} builds are under way.",
+            "  accepted: generation {generation} is live; {} builds are under way.",
             site.builds_under_way().await?
         ))?;
         board.submit(&site, builds - FIRST).await?;

@@ -57,6 +57,10 @@ pub(super) type InForce = BTreeMap<String, Live>;
 pub(super) struct Before {
     pub(super) shape: Shape,
     pub(super) in_force: InForce,
+    /// What is disabled too.
+    live: BTreeMap<String, Live>,
+    kept: BTreeMap<String, Entry>,
+    retired: BTreeSet<String>,
 }
 
 /// By policy: its place in the order, its version, its module.
@@ -83,7 +87,13 @@ impl Book {
             (name.clone(), (entry.stem.clone(), entry.live.fingerprint(), entry.live.module.clone()))
         });
         let in_force = self.in_force();
-        Before { shape: kept.chain(shape_of(&in_force)).collect(), in_force }
+        Before {
+            shape: kept.chain(shape_of(&in_force)).collect(),
+            in_force,
+            live: self.live.clone(),
+            kept: self.kept.clone(),
+            retired: self.retired.clone(),
+        }
     }
 
     pub(super) fn in_force(&self) -> InForce {
@@ -91,18 +101,14 @@ impl Book {
         enabled.map(|(name, live)| (name.clone(), live.clone())).collect()
     }
 
-    /// Takes back what was changed about a policy.
+    /// Takes back what was changed about a policy: what it was before is in force.
     pub(super) fn put_back(&mut self, name: &str, before: &Before) {
-        match before.in_force.get(name) {
-            Some(live) => {
-                self.live.insert(name.to_owned(), live.clone());
-                self.disabled.remove(name);
-                self.retired.remove(name);
-            }
-            None => {
-                self.live.remove(name);
-            }
+        put_back(&mut self.live, &before.live, name);
+        put_back(&mut self.kept, &before.kept, name);
+        if !before.retired.contains(name) {
+            self.retired.remove(name);
         }
+        self.disabled.remove(name);
     }
 
     pub(super) fn page(&self) -> Page {
@@ -120,6 +126,21 @@ impl Book {
             disabled: self.disabled.clone(),
             frozen: self.frozen,
         }
+    }
+}
+
+fn put_back<T: Clone>(map: &mut BTreeMap<String, T>, before: &BTreeMap<String, T>, name: &str) {
+    match before.get(name) {
+        Some(value) => map.insert(name.to_owned(), value.clone()),
+        None => map.remove(name),
+    };
+}
+
+impl Before {
+    /// Returns whether a version comes back that was only disabled.
+    pub(super) fn was_disabled(&self, name: &str, version: &Version) -> bool {
+        !self.in_force.contains_key(name)
+            && self.live.get(name).is_some_and(|live| live.version.fingerprint == version.fingerprint)
     }
 }
 

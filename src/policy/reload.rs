@@ -14,7 +14,10 @@ use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
 use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
-use super::trial::Trial;
+use super::trial::{Trial, Waiver};
+
+/// Who takes a policy out for longer should take its file away.
+const LONGEST_DISABLED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What can go wrong with policies that is not one policy's own fault.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +93,7 @@ impl Policies {
             trial: OnceLock::new(),
             view: Mutex::default(),
         };
-        inner.turn(&mut inner.book(), true, &BTreeSet::new());
+        inner.turn(&mut inner.book(), true, &Waiver::default());
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -115,11 +118,11 @@ impl Policies {
 
     /// The same, and the waived gates let everything pass, this once.
     pub async fn reload_accepting(&self, waived: BTreeSet<Gate>) -> ReloadReport {
-        self.off_the_runtime(move |inner| inner.turn(&mut inner.book(), true, &waived)).await
+        self.off_the_runtime(move |inner| inner.turn(&mut inner.book(), true, &Waiver::for_all(waived))).await
     }
 
     pub(super) async fn reload_what_changed(&self) -> ReloadReport {
-        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), false, &BTreeSet::new())).await
+        self.off_the_runtime(|inner| inner.turn(&mut inner.book(), false, &Waiver::default())).await
     }
 
     /// Returns a policy to the version before. The present one stays out until it is accepted.
@@ -138,19 +141,19 @@ impl Policies {
     /// a policy that the configuration requires.
     pub async fn retire(&self, name: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
         let name = name.to_owned();
-        self.off_the_runtime(move |inner| inner.retire(&name, &waived)).await
+        self.off_the_runtime(move |inner| inner.retire(&name, waived)).await
     }
 
     /// Takes a policy out of force for a while; its file stays.
     pub async fn disable(&self, name: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
         let name = name.to_owned();
-        self.off_the_runtime(move |inner| inner.disable(&name, how_long, &waived)).await
+        self.off_the_runtime(move |inner| inner.disable(&name, how_long, waived)).await
     }
 
     /// Puts a policy that was disabled in force again.
-    pub async fn enable(&self, name: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+    pub async fn enable(&self, name: &str) -> Result<ReloadReport, Error> {
         let name = name.to_owned();
-        self.off_the_runtime(move |inner| inner.enable(&name, &waived)).await
+        self.off_the_runtime(move |inner| inner.enable(&name)).await
     }
 
     /// Lets nothing in from the folder until it is thawed, over restarts too. What a person asks for by name goes on.
@@ -159,7 +162,7 @@ impl Policies {
             let mut book = inner.book();
             tracing::warn!(frozen, "policies frozen or thawed");
             book.frozen = frozen;
-            inner.turn(&mut book, true, &BTreeSet::new())
+            inner.turn(&mut book, true, &Waiver::default())
         })
         .await
     }
@@ -218,7 +221,8 @@ impl Inner {
         let before = book.before();
         book.live.insert(name.to_owned(), Live { version, since: 0, came: None, previous: None });
         // Whoever rolls back is in a hurry: no gate is in the way.
-        Ok(self.turn_since(book, &before, &[Gate::Table, Gate::Orphans].into()))
+        let waiver = Waiver::for_one(name, [Gate::Table, Gate::Orphans].into());
+        Ok(self.turn_since(book, &before, &waiver))
     }
 
     fn accept(&self, name: &str) -> Result<ReloadReport, Error> {
@@ -230,10 +234,10 @@ impl Inner {
         if !book.quarantined.remove(&contents.fingerprint()) {
             return Err(not_quarantined());
         }
-        Ok(self.turn(&mut book, true, &BTreeSet::new()))
+        Ok(self.turn(&mut book, true, &Waiver::default()))
     }
 
-    fn retire(&self, name: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+    fn retire(&self, name: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
         let mut book = self.book();
         let files = folder::read(&self.config.folder, self.config.limits.max_module).unwrap_or_default();
         if let Some(file) = files.iter().find(|file| file.name == name) {
@@ -250,27 +254,27 @@ impl Inner {
         book.kept.remove(name);
         book.disabled.remove(name);
         book.retired.insert(name.to_owned());
-        Ok(self.turn_since(&mut book, &before, waived))
+        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, waived)))
     }
 
-    fn disable(&self, name: &str, how_long: Duration, waived: &BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+    fn disable(&self, name: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
         let mut book = self.book();
         if !book.live.contains_key(name) {
             return Err(Error::Unknown(name.to_owned()));
         }
         tracing::warn!(slot = %name, ?how_long, "policy disabled");
         let before = book.before();
-        book.disabled.insert(name.to_owned(), SystemTime::now() + how_long);
-        Ok(self.turn_since(&mut book, &before, waived))
+        book.disabled.insert(name.to_owned(), SystemTime::now() + how_long.min(LONGEST_DISABLED));
+        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, waived)))
     }
 
-    fn enable(&self, name: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, Error> {
+    fn enable(&self, name: &str) -> Result<ReloadReport, Error> {
         let mut book = self.book();
         let before = book.before();
         if book.disabled.remove(name).is_none() {
             return Err(Error::NotDisabled(name.to_owned()));
         }
-        Ok(self.turn_since(&mut book, &before, waived))
+        Ok(self.turn_since(&mut book, &before, &Waiver::default()))
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {

@@ -11,6 +11,9 @@ use super::generation::{Generation, Slot};
 use super::reload::Inner;
 use super::status::{Change, Gate, Refusal};
 
+/// How many gates a person can open.
+const WAIVABLE: usize = 2;
+
 /// Compares what a candidate would offer with what is offered now.
 pub trait Trial: Send + Sync {
     /// Returns the first objection that is not waived. May take a while: it is called off the async threads.
@@ -25,32 +28,57 @@ pub struct Objection {
     pub reason: String,
 }
 
+/// Which of the last gates a person has opened, this once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waiver {
+    gates: BTreeSet<Gate>,
+    /// For this policy alone; for every one if it is none.
+    policy: Option<String>,
+}
+
+impl Waiver {
+    pub(super) fn for_all(gates: BTreeSet<Gate>) -> Self {
+        Self { gates, policy: None }
+    }
+
+    pub(super) fn for_one(policy: &str, gates: BTreeSet<Gate>) -> Self {
+        Self { gates, policy: Some(policy.to_owned()) }
+    }
+
+    fn of(&self, policy: &str) -> BTreeSet<Gate> {
+        if self.policy.as_deref().is_none_or(|only| only == policy) { self.gates.clone() } else { BTreeSet::new() }
+    }
+}
+
 impl Inner {
     /// Takes back those changes of what is in force that the trial objects to, and returns them. Each change is tried
     /// on top of those that were let in before it, so that a refusal names the policy that it is about.
-    pub(super) fn try_out(&self, book: &mut Book, before: &Before, waived: &BTreeSet<Gate>) -> Vec<Refusal> {
+    pub(super) fn try_out(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
         let Some(trial) = self.trial.get().filter(|_| book.published) else { return Vec::new() };
         let wanted = book.in_force();
-        let changed = changes(&shape_of(&before.in_force), &shape_of(&wanted));
         let live = self.live.borrow().clone();
-        let examine = |in_force: &InForce| trial.examine(&live, &self.candidate(&live, in_force), waived);
-        if changed.is_empty() || changed.len() > 1 && examine(&wanted).is_ok() {
-            return Vec::new();
-        }
+        let changed = changes(&shape_of(&before.in_force), &shape_of(&wanted));
+        // What was disabled comes back as it was announced, and what a person insists on is not counted against others.
+        let passes = |change: &&Change| {
+            waiver.of(&change.slot).len() == WAIVABLE
+                || wanted.get(&change.slot).is_some_and(|live| before.was_disabled(&change.slot, &live.version))
+        };
+        let (free, tried): (Vec<&Change>, Vec<&Change>) = changed.iter().partition(passes);
         let mut let_in = before.in_force.clone();
+        for change in free {
+            follow(&mut let_in, &wanted, &change.slot);
+        }
+        let base = self.candidate(&live, &let_in);
         let mut refused = Vec::new();
-        for Change { slot: name, .. } in changed {
-            let mut tried = let_in.clone();
-            match wanted.get(&name) {
-                Some(version) => tried.insert(name.clone(), version.clone()),
-                None => tried.remove(&name),
-            };
-            match examine(&tried) {
-                Ok(()) => let_in = tried,
+        for Change { slot: name, .. } in tried {
+            let mut attempt = let_in.clone();
+            follow(&mut attempt, &wanted, name);
+            match trial.examine(&base, &self.candidate(&live, &attempt), &waiver.of(name)) {
+                Ok(()) => let_in = attempt,
                 Err(Objection { gate, reason }) => {
-                    book.put_back(&name, before);
+                    book.put_back(name, before);
                     let reason = format!("{reason}; `layshaft policy reload --accept {gate}` lets it in all the same");
-                    refused.push(Refusal { slot: name, gate, reason });
+                    refused.push(Refusal { slot: name.clone(), gate, reason });
                 }
             }
         }
@@ -65,6 +93,14 @@ impl Inner {
             monitor: self.monitor.clone(),
         }
     }
+}
+
+/// Does to one policy what is wanted.
+fn follow(in_force: &mut InForce, wanted: &InForce, name: &str) {
+    match wanted.get(name) {
+        Some(live) => in_force.insert(name.to_owned(), live.clone()),
+        None => in_force.remove(name),
+    };
 }
 
 /// Returns the slots of all policies in file order.

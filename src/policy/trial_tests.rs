@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::policy::decision::tests::with_request;
-use crate::policy::guest::{Bytes, Guest, LOOP, past_the_gates};
+use crate::policy::guest::{Bytes, Guest, LOOP, abstains, past_the_gates};
 use crate::policy::reload::tests::{Site, better, check, good};
 use crate::policy::{ChangeKind, Digest, Filtered, Policies, SlotState};
 
@@ -96,6 +96,48 @@ async fn deleting_retiring_and_disabling_pass_the_same_gates() {
 }
 
 #[tokio::test]
+async fn what_was_disabled_comes_back_unasked_and_what_replaced_it_meanwhile_does_not() {
+    let site = Site::new();
+    site.put("10-a.wasm", better());
+    site.put("20-b.wasm", good());
+    let policies = site.open();
+    policies.disable("a", Duration::from_secs(60), BTreeSet::new()).await.unwrap();
+    policies.try_with(Arc::new(Strict));
+    let report = policies.enable("a").await.unwrap();
+    assert_eq!((refused(&report), report.changed[0].digest.clone()), (vec![], Digest::of(&better())));
+    site.put("20-b.wasm", Guest::new("b").matching(&abstains()).build());
+    policies.reload_accepting([Gate::Table, Gate::Orphans].into()).await;
+    policies.disable("b", Duration::from_secs(60), [Gate::Table, Gate::Orphans].into()).await.unwrap();
+    site.put("20-b.wasm", better());
+    let report = policies.enable("b").await.unwrap();
+    assert_eq!(refused(&report), [("b", Gate::Table)]);
+    let in_force = Guest::new("b").matching(&abstains()).build();
+    check(&policies, &[("a", SlotState::Live, Some(&better())), ("b", SlotState::LastGood, Some(&in_force))]);
+}
+
+#[tokio::test]
+async fn what_a_person_insists_on_lets_nothing_else_through() {
+    let site = Site::new();
+    for file in ["10-a.wasm", "20-b.wasm", "30-c.wasm"] {
+        site.put(file, good());
+    }
+    let policies = strict(&site);
+    site.delete("20-b.wasm");
+    assert_eq!(refused(&policies.reload().await), [("b", Gate::Orphans)]);
+    let waived = BTreeSet::from([Gate::Table, Gate::Orphans]);
+    let report = policies.disable("a", Duration::from_secs(60), waived).await.unwrap();
+    assert_eq!(refused(&report), [("b", Gate::Orphans)]);
+    check(
+        &policies,
+        &[
+            ("a", SlotState::Disabled, Some(&good())),
+            ("b", SlotState::Missing, Some(&good())),
+            ("c", SlotState::Live, Some(&good())),
+        ],
+    );
+}
+
+#[tokio::test]
 async fn a_rollback_waits_for_no_gate() {
     let site = Site::new();
     site.put("10-a.wasm", better());
@@ -124,12 +166,12 @@ async fn a_disabled_policy_is_out_of_force_for_so_long_and_over_a_restart() {
     drop(policies);
     let policies = site.open();
     assert_eq!(policies.live().slots.len(), 1);
-    let report = policies.enable("a", BTreeSet::new()).await.unwrap();
+    let report = policies.enable("a").await.unwrap();
     assert_eq!(report.changed[0].kind, ChangeKind::Added);
-    assert!(policies.enable("a", BTreeSet::new()).await.is_err());
+    assert!(policies.enable("a").await.is_err());
     // What has run out is in force again at the next look.
     policies.disable("a", Duration::ZERO, BTreeSet::new()).await.unwrap();
-    policies.guard_once(&mut BTreeSet::new()).await;
+    policies.guard_once().await;
     check(&policies, &[("a", SlotState::Live, Some(&good())), ("b", SlotState::Live, Some(&good()))]);
 }
 
@@ -176,11 +218,10 @@ async fn a_version_that_fails_as_soon_as_it_is_in_force_is_rolled_back_by_itself
         let policies = site.open();
         site.put("10-a.wasm", failing());
         assert_eq!(policies.reload().await.changed.len(), 1);
-        let mut judged = BTreeSet::new();
         for decided in 1..=3 {
             assert_eq!(policies.list()[0].state, SlotState::Live, "after {decided} decisions");
             with_request(&[], |request| policies.live().filter(request));
-            policies.guard_once(&mut judged).await;
+            policies.guard_once().await;
         }
         assert_eq!(policies.list()[0].state, expected);
     }
@@ -197,7 +238,7 @@ async fn a_version_that_rejects_every_job_is_not_rolled_back() {
     for _ in 0..10 {
         let filtered = with_request(&[], |request| policies.live().filter(request));
         assert!(matches!(filtered, Filtered::Rejected { .. }), "{filtered:?}");
-        policies.guard_once(&mut BTreeSet::new()).await;
+        policies.guard_once().await;
     }
     assert_eq!(policies.list()[0].state, SlotState::Live);
 }
@@ -209,7 +250,7 @@ async fn a_policy_that_fails_and_has_nothing_before_it_stays() {
     let policies = site.open();
     for _ in 0..5 {
         with_request(&[], |request| policies.live().filter(request));
-        policies.guard_once(&mut BTreeSet::new()).await;
+        policies.guard_once().await;
     }
     check(&policies, &[("a", SlotState::Live, Some(&failing()))]);
     assert!(policies.list()[0].failing.as_ref().unwrap().contains("parameters fails"));

@@ -21,7 +21,7 @@ use super::generation::Generation;
 use super::ledger::{Entry, Kept};
 use super::reload::{Inner, View};
 use super::status::{Gate, Refusal, ReloadReport, SlotState, SlotStatus};
-use super::trial::slots_of;
+use super::trial::{Waiver, slots_of};
 
 /// What one look has found.
 #[derive(Default)]
@@ -61,16 +61,16 @@ impl Look {
 
 impl Inner {
     /// Looks at the folder and puts in force what passes. Without `forced`, versions refused before are not tried again.
-    pub(super) fn turn(&self, book: &mut Book, forced: bool, waived: &BTreeSet<Gate>) -> ReloadReport {
+    pub(super) fn turn(&self, book: &mut Book, forced: bool, waiver: &Waiver) -> ReloadReport {
         if forced {
             book.refused.clear();
         }
         let before = book.before();
-        self.turn_since(book, &before, waived)
+        self.turn_since(book, &before, waiver)
     }
 
     /// Looks at the folder after the book was changed by hand; `before` is what was in force until then.
-    pub(super) fn turn_since(&self, book: &mut Book, before: &Before, waived: &BTreeSet<Gate>) -> ReloadReport {
+    pub(super) fn turn_since(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> ReloadReport {
         let mut look = Look::default();
         let now = SystemTime::now();
         book.disabled.retain(|_, until| *until > now);
@@ -92,7 +92,7 @@ impl Inner {
             Ok(files) => self.take_in(book, &mut look, files),
         }
         self.demand_required(book, &mut look);
-        for refusal in self.try_out(book, before, waived) {
+        for refusal in self.try_out(book, before, waiver) {
             look.refuse(book, refusal);
         }
         self.publish(book, before, look)
@@ -157,7 +157,8 @@ impl Inner {
             live.version.stem.clone_from(&file.stem);
             return Ok(());
         }
-        if book.frozen {
+        let is_known = book.kept.get(name).is_some_and(|kept| kept.live.fingerprint() == fingerprint);
+        if book.frozen && !is_known {
             return Err(refuse(Gate::Frozen, FROZEN.to_owned()));
         }
         if book.quarantined.contains(&fingerprint) {
@@ -327,8 +328,8 @@ impl Inner {
             if let (None, Some(refusal)) = (live, &row.refusal)
                 && guard.required
                 && guard.mode == Mode::Enforce
-                && refusal.gate != Gate::Frozen
                 && self.was_counted_on(book, name)
+                && (refusal.gate != Gate::Frozen || book.kept.contains_key(name) || self.is_demanded(name))
             {
                 let file = row.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
                 view.readiness.push(format!("{file}{refusal}; nothing is offered where it is bound"));

@@ -185,9 +185,8 @@ async fn disable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<Strin
     Ok(Json(daemon.disable(&name, how_long, waived).await.map_err(IntoResponse::into_response)?))
 }
 
-async fn enable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>, wishes: Asked) -> Reported {
-    let (waived, _) = Wishes::read(wishes).map_err(bad_request)?;
-    Ok(Json(daemon.enable(&name, waived).await.map_err(IntoResponse::into_response)?))
+async fn enable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String>) -> Answer<ReloadReport> {
+    Ok(Json(daemon.enable(&name).await?))
 }
 
 fn bad_request(error: String) -> Response {

@@ -98,12 +98,12 @@ impl Client {
         how_long: Duration,
         waived: &BTreeSet<Gate>,
     ) -> Result<ReloadReport, ClientError> {
-        let seconds = how_long.as_secs();
-        self.change_policies(&format!("{}/disable?for={seconds}s&{}", segment(policy), accept(waived))).await
+        let millis = how_long.as_millis();
+        self.change_policies(&format!("{}/disable?for={millis}ms&{}", segment(policy), accept(waived))).await
     }
 
-    pub async fn enable(&self, policy: &str, waived: &BTreeSet<Gate>) -> Result<ReloadReport, ClientError> {
-        self.change_policies(&format!("{}/enable?{}", segment(policy), accept(waived))).await
+    pub async fn enable(&self, policy: &str) -> Result<ReloadReport, ClientError> {
+        self.change_policies(&format!("{}/enable", segment(policy))).await
     }
 
     async fn change_policies(&self, change: &str) -> Result<ReloadReport, ClientError> {

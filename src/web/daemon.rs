@@ -37,11 +37,7 @@ pub trait Daemon: Send + Sync + 'static {
         how_long: Duration,
         waived: BTreeSet<Gate>,
     ) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
-    fn enable(
-        &self,
-        policy: &str,
-        waived: BTreeSet<Gate>,
-    ) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    fn enable(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
 }
 
 /// Why a request was not granted. The text says what to do.
@@ -109,8 +105,8 @@ impl Daemon for Runtime {
         Ok(Self::policies(self).disable(policy, how_long, waived).await?)
     }
 
-    async fn enable(&self, policy: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Failure> {
-        Ok(Self::policies(self).enable(policy, waived).await?)
+    async fn enable(&self, policy: &str) -> Result<ReloadReport, Failure> {
+        Ok(Self::policies(self).enable(policy).await?)
     }
 }
 

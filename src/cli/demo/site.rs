@@ -16,7 +16,7 @@ use crate::gearman::server::{self, Server};
 use crate::gearman::worker;
 use crate::jenkins::{self, BaseUrl, Credentials, Intervals};
 use crate::journal::Journal;
-use crate::policy::{self, Grant, Policies, SlotGuard};
+use crate::policy::{self, Gate, Grant, Policies, SlotGuard};
 use crate::runtime::status::Status;
 use crate::runtime::{self, ControllerParts, Parts, Runtime, ServerParts};
 use crate::simulator::{Fleet, Options, Simulator};
@@ -103,22 +103,32 @@ impl Site {
         Ok(self.runtime.status().await?.builds.len())
     }
 
-    /// Gives the naming policy other settings, and waits until the new names are offered. Returns the generation.
-    pub(super) async fn replace_naming_policy(&self, patience: Duration) -> anyhow::Result<u64> {
+    /// Gives the naming policy other settings, and waits until they are refused: they withdraw too much. Returns why.
+    pub(super) async fn replace_naming_policy(&self, patience: Duration) -> anyhow::Result<String> {
         self.put(fleet::OTHER_NAMES.name, fleet::OTHER_NAMES.content)?;
+        self.refusal_of("folder-names", patience).await
+    }
+
+    /// Says yes to the other settings, and waits until the new names are offered. Returns the generation.
+    pub(super) async fn accept_naming_policy(&self, patience: Duration) -> anyhow::Result<u64> {
+        self.runtime.policies().reload_accepting([Gate::Table, Gate::Orphans].into()).await;
         self.wait(patience, "the new names", |status| status.functions.contains_key(&known("build:shop.web.test")))
             .await?;
         Ok(self.runtime.status().await?.generation)
     }
 
+    async fn refusal_of(&self, policy: &str, patience: Duration) -> anyhow::Result<String> {
+        let error = |status: &Status| {
+            status.policies.iter().find(|slot| slot.name == policy).and_then(|slot| slot.error.clone())
+        };
+        self.wait(patience, "a policy to be refused", |status| error(status).is_some()).await?;
+        error(&self.runtime.status().await?).context("the refusal was withdrawn")
+    }
+
     /// Drops half a component, and waits until it was refused. Returns why.
     pub(super) async fn drop_broken_policy(&self, patience: Duration) -> anyhow::Result<String> {
         self.put("50-broken.wasm", fleet::broken())?;
-        let error = |status: &Status| {
-            status.policies.iter().find(|slot| slot.name == "broken").and_then(|slot| slot.error.clone())
-        };
-        self.wait(patience, "the broken policy to be refused", |status| error(status).is_some()).await?;
-        let refusal = error(&self.runtime.status().await?).context("the refusal was withdrawn")?;
+        let refusal = self.refusal_of("broken", patience).await?;
         std::fs::remove_file(self.folder().join("50-broken.wasm"))?;
         Ok(refusal)
     }

@@ -89,7 +89,7 @@ impl Ask {
         }
         terminal::say(table(&policies))?;
         for policy in &policies {
-            for text in policy.error.iter().chain(&policy.advice) {
+            for text in policy.error.iter().chain(&policy.failing).chain(&policy.advice) {
                 terminal::say(format!("{}: {text}", policy.name))?;
             }
         }

@@ -43,7 +43,7 @@ enum Action {
     /// Take a policy out of force for a while; its file stays.
     Disable(ask::Disable),
     /// Put a policy that was disabled in force again.
-    Enable(ask::NameGated),
+    Enable(ask::Name),
     /// Let nothing in from the folder until it is thawed, over restarts too.
     Freeze(ask::Ask),
     /// Let in again what lies in the folder.
@@ -97,9 +97,7 @@ impl Policy {
             Action::Disable(ask::Disable { name, how_long, gates, ask }) => {
                 ask.report(&ask.client()?.disable(name, *how_long, &gates.waived()).await?)
             }
-            Action::Enable(ask::NameGated { name, gates, ask }) => {
-                ask.report(&ask.client()?.enable(name, &gates.waived()).await?)
-            }
+            Action::Enable(ask::Name { name, ask }) => ask.report(&ask.client()?.enable(name).await?),
             Action::Freeze(ask) => ask.report(&ask.client()?.freeze_policies(true).await?),
             Action::Thaw(ask) => ask.report(&ask.client()?.freeze_policies(false).await?),
             _ => unreachable!("run_here has done it"),

@@ -1,7 +1,9 @@
 //! What must never be in force, dropped into a running site: it costs nobody anything but itself.
 
+use std::time::Duration;
+
 use layshaft::domain::BuildResult;
-use layshaft::policy::SlotState;
+use layshaft::policy::{Gates, SlotState};
 
 use crate::support::guest::{Bytes, GROW, Guest, LOOP, TRAP, abstains, named, past_the_gates};
 use crate::support::{SiteBuilder, completion, example_policy, fleet, on_both_servers, project};
@@ -109,12 +111,12 @@ on_both_servers! {
     }
 
     async fn f114_what_fails_only_when_it_is_asked_is_contained_and_told(server) {
-        let site = builder().start(server).await;
+        let site = builder().gates(Gates { watch_for: Duration::ZERO, ..Gates::default() }).start(server).await;
         site.offers("a_exec-0", &NAMES).await;
         for (body, words) in [(LOOP, "ran out of fuel"), (TRAP, "it trapped"), (GROW, "ran out of memory")] {
             let body = past_the_gates(body, &Bytes::default());
             let guest = Guest::new("sly").function("matching", "matches", body);
-            site.drop_policy("20-sly.wasm", &guest.build());
+            site.impose_policy("20-sly.wasm", &guest.build()).await;
             site.notes(&["the names of team/app on ci stay as they were", "sly", words]).await;
             let policy = site.policy("sly").await.unwrap();
             let failing = policy.failing.unwrap();

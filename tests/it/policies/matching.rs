@@ -71,7 +71,7 @@ on_both_servers! {
         let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
         site.offers("a_exec-0", &["build:lint", "build:lint:linux"]).await;
         let failing = Guest::new("loops").function("matching", "matches", past_the_gates(LOOP, &abstains()));
-        site.drop_policy("50-loops.wasm", &failing.build());
+        site.impose_policy("50-loops.wasm", &failing.build()).await;
         site.notes(&["lint on ci", "loops", "it ran out of fuel"]).await;
         site.controller("ci").add_project(project("new", None));
         site.notes(&["the names of new on ci"]).await;

@@ -1,7 +1,10 @@
 //! Naming: under which names projects are offered, and that each name means one project.
 
+use std::time::Duration;
+
 use layshaft::domain::BuildResult;
 use layshaft::gearman::client::Update;
+use layshaft::policy::Gates;
 
 use crate::support::guest::{Guest, TRAP, named, past_the_gates};
 use crate::support::{SiteBuilder, completion, eventually, fleet, on_both_servers, project};
@@ -79,10 +82,11 @@ on_both_servers! {
     async fn f110_a_naming_policy_that_starts_to_fail_keeps_what_is_registered(server) {
         let good = Guest::new("names").naming(&named(&["fancy"])).build();
         let fleet = fleet(&[("a", 1, &[]), ("b", 1, &[])], vec![project("lint", None)]);
-        let site = SiteBuilder::new().controller("ci", fleet).policy_file("10-names.wasm", good).start(server).await;
+        let builder = SiteBuilder::new().controller("ci", fleet).policy_file("10-names.wasm", good);
+        let site = builder.gates(Gates { watch_for: Duration::ZERO, ..Gates::default() }).start(server).await;
         site.offers("a_exec-0", &["build:fancy"]).await;
         let failing = Guest::new("names").function("naming", "names", past_the_gates(TRAP, &named(&["fancy"])));
-        site.drop_policy("10-names.wasm", &failing.build());
+        site.impose_policy("10-names.wasm", &failing.build()).await;
         site.notes(&["the names of lint on ci stay as they were", "names", "it trapped"]).await;
         let policy = site.policy("names").await.unwrap();
         assert!(policy.failing.is_some_and(|failing| failing.contains("it trapped")), "people see that it fails");

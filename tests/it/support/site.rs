@@ -495,6 +495,14 @@ impl Site {
     }
 
     /// Writes a file into the policy folder in one step, as an operator should.
+    /// Puts a policy in force that a person would have to say yes to.
+    pub(crate) async fn impose_policy(&self, file: &str, content: &[u8]) {
+        self.drop_policy(file, content);
+        let gates = [policy::Gate::Table, policy::Gate::Orphans].into();
+        let report = self.runtime().policies().reload_accepting(gates).await;
+        assert_eq!(report.refused, []);
+    }
+
     pub(crate) fn drop_policy(&self, file: &str, content: &[u8]) {
         let folder = self.folder.path().join("policies");
         let half = self.folder.path().join("half");

@@ -91,7 +91,7 @@ impl<S: Source> ProjectsRound<S> {
     }
 
     /// Carries over what this list does not tell. A project whose label is not known counts as one whose parameters
-    /// are not known: it is offered nowhere.
+    /// are not known, so that both are looked up; and it is offered nowhere, since no label would mean everywhere.
     fn complete(&mut self, answer: &mut Answer<Vec<Project>>) {
         for project in &mut answer.value {
             match &project.parameters {
@@ -101,7 +101,7 @@ impl<S: Source> ProjectsRound<S> {
             if needs_configuration(project, &answer.instance) {
                 match self.configurations.get(&project.name) {
                     Some(configuration) => configuration.complete(project),
-                    None => project.parameters = None,
+                    None => (project.label_unknown, project.parameters) = (true, None),
                 }
             }
         }

@@ -139,11 +139,13 @@ async fn a_project_whose_configuration_cannot_be_read_is_held_back_and_named() {
     let picture = bench.until(|picture| picture.trouble.is_some()).await;
     assert_eq!(picture.trouble.as_ref().unwrap().part, Part::Parameters);
     assert_eq!(project_names(&picture), [("lint", None)]);
+    assert!(picture.projects.as_ref().unwrap().value[0].label_unknown, "no label would mean everywhere");
     bench.fake.set(|controller| {
         controller.configuration = "<matrix-project><assignedNode>linux</assignedNode></matrix-project>";
     });
     let picture = bench.until(|picture| project_names(picture) == [("lint", Some("alone"))]).await;
     let lint = &picture.projects.as_ref().unwrap().value[0];
     assert_eq!((lint.label.as_deref(), lint.kind), (Some("linux"), ProjectKind::Matrix));
+    assert!(!lint.label_unknown);
     bench.until(|picture| picture.trouble.is_none()).await;
 }

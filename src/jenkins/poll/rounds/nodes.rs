@@ -92,11 +92,7 @@ impl<S: Source> Round for NodesRound<S> {
         }
         if release::lacks_labels(version) {
             let every = self.board.intervals().parameters;
-            let open = self.configured.complete(&mut nodes, &instance, asked_at, every);
-            // Those that are still waited for are not forgotten by asking after nobody else.
-            if !open.is_empty() {
-                self.configurations.want(open);
-            }
+            self.configurations.want(self.configured.complete(&mut nodes, &instance, asked_at, every));
         }
         // Only the first round waits here: a reserved node must not pass for an open one in the meantime.
         let patience = if self.memory.listed().is_empty() { MODES_PATIENCE } else { Duration::ZERO };

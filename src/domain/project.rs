@@ -65,6 +65,9 @@ pub struct Project {
     pub concurrent: bool,
     /// The label expression as Jenkins exports it; none for pipelines and for projects that may roam.
     pub label: Option<String>,
+    /// True while nobody knows whether it has a label: then it is offered nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub label_unknown: bool,
     /// None while it is not yet known whether it has parameters.
     pub parameters: Option<Vec<DeclaredParameter>>,
 }
@@ -79,6 +82,7 @@ impl Project {
             buildable: true,
             concurrent: true,
             label: None,
+            label_unknown: false,
             parameters: Some(Vec::new()),
         }
     }

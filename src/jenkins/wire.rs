@@ -24,8 +24,8 @@ use crate::domain::Parameters;
 pub(super) use builds::{BUILD_TREE, build, builds, builds_tree};
 pub(super) use configuration::{Configuration, configuration, node_labels};
 pub(super) use nodes::{
-    CONNECT_PERMISSION_TREE, MODES_TREE, NODE_EXISTS_TREE, NODES_TREE, OFFLINE_MARK_TREE, may_connect, modes, nodes,
-    offline_mark,
+    CONNECT_PERMISSION_TREE, MODES_TREE, MOST_EXECUTORS, NODE_EXISTS_TREE, NODES_TREE, OFFLINE_MARK_TREE, may_connect,
+    modes, nodes, offline_mark,
 };
 pub(super) use projects::{
     Detail, Entry, PARAMETERS_TREE, PROJECT_EXISTS_TREE, declared_parameters, projects, projects_tree,

@@ -325,17 +325,7 @@ fn connections_of_node(
     let displaced = index.displaced.get(&(controller, &node.name)).copied().unwrap_or(0);
     let count = node.executor_count as usize + displaced;
     let busy = existing.iter().filter(|(_, connection)| connection.job.is_some()).map(|(id, _)| (*id).clone());
-    let mut ids: Vec<ConnectionId> = busy.collect();
-    let mut index = 0;
-    while ids.len() < count {
-        let id = ConnectionId::executor(controller, &node.name, index);
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-        index += 1;
-    }
-    ids.sort();
-    ids
+    fill(busy.collect(), count, id)
 }
 
 /// Returns how many pipelines may run without executors of the built-in node.
@@ -356,18 +346,19 @@ fn pipeline_capacity(world: &World<'_>, name: &ControllerName, controller: &Cont
 
 fn pipeline_connections(world: &World<'_>, controller: &ControllerName, slots: u32) -> Vec<ConnectionId> {
     let slot_ids = world.connections.iter().filter(|(id, _)| is_slot(id, controller));
-    let mut ids: Vec<ConnectionId> =
-        slot_ids.filter(|(_, connection)| connection.job.is_some()).map(|(id, _)| id.clone()).collect();
-    let mut index = 0;
-    while ids.len() < slots as usize {
-        let id = ConnectionId::pipeline(controller, index);
-        if !ids.contains(&id) {
-            ids.push(id);
+    let busy = slot_ids.filter(|(_, connection)| connection.job.is_some()).map(|(id, _)| id.clone());
+    fill(busy.collect(), slots as usize, |index| ConnectionId::pipeline(controller, index))
+}
+
+/// Adds the first free numbers until there are as many as wanted.
+fn fill(mut ids: BTreeSet<ConnectionId>, wanted: usize, id: impl Fn(u32) -> ConnectionId) -> Vec<ConnectionId> {
+    for index in 0..=u32::MAX {
+        if ids.len() >= wanted {
+            break;
         }
-        index += 1;
+        ids.insert(id(index));
     }
-    ids.sort();
-    ids
+    ids.into_iter().collect()
 }
 
 fn is_slot(id: &ConnectionId, controller: &ControllerName) -> bool {

@@ -10,6 +10,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,8 +70,8 @@ pub(super) struct Stopping {
 
 #[derive(Debug)]
 struct Wish {
-    /// When a client last asked.
-    asked_at: Instant,
+    /// When a client last asked; none if that was before a restart of the daemon.
+    asked_at: Option<Instant>,
     /// Tells this wish from a later one for a build with the same number.
     build_started_ms: u64,
 }
@@ -89,10 +90,10 @@ impl Stopping {
     /// Takes in that a client wants a build to end.
     pub(super) fn ask(&self, controller: &ControllerName, build: &Build, again_after: Duration) -> Asked {
         let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Wish { asked_at: Instant::now(), build_started_ms: build.started_ms };
+        let fresh = Wish { asked_at: Some(Instant::now()), build_started_ms: build.started_ms };
         let known = wishes.get_mut(&(controller.clone(), build.id.clone()));
         match known.filter(|known| known.build_started_ms == build.started_ms) {
-            Some(known) if known.asked_at.elapsed() < again_after => Asked::TooSoon,
+            Some(known) if known.asked_at.is_some_and(|at| at.elapsed() < again_after) => Asked::TooSoon,
             Some(known) => {
                 *known = fresh;
                 Asked::Again
@@ -100,6 +101,18 @@ impl Stopping {
             None => {
                 wishes.insert((controller.clone(), build.id.clone()), fresh);
                 Asked::First
+            }
+        }
+    }
+
+    /// Takes a wish over that is written down; false if it is already seen to.
+    fn take_over(&self, stop: &Stop) -> bool {
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        match wishes.entry((stop.controller.clone(), stop.build.clone())) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(Wish { asked_at: None, build_started_ms: stop.build_started_ms });
+                true
             }
         }
     }
@@ -130,6 +143,10 @@ pub(super) async fn resume(site: Arc<Site>) {
         Err(error) => return warn!(%error, "failed to read which builds were being stopped; they are not told again"),
     };
     for stop in stops {
+        // A client was quicker.
+        if !site.stopping.take_over(&stop) {
+            continue;
+        }
         info!(controller = %stop.controller, build = %stop.build, "a build was being stopped before the restart");
         spawn(&site, stop);
     }
@@ -256,11 +273,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wish_counts_once_for_a_while_and_another_build_under_the_same_number_is_another() {
-        let stopping = Stopping::default();
-        let ci = ControllerName::new("ci");
-        let build = |started_ms| Build {
+    fn build(started_ms: u64) -> Build {
+        Build {
             id: BuildId { project: ProjectName::new("lint"), number: 1 },
             in_progress: true,
             result: None,
@@ -271,7 +285,27 @@ mod tests {
             duration: Duration::ZERO,
             estimated_duration: None,
             parameters: Parameters::new(),
-        };
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wish_of_an_earlier_life_is_told_again_and_seen_to_once() {
+        let (stopping, ci, again) = (Stopping::default(), ControllerName::new("ci"), Duration::from_secs(60));
+        let stop = Stop { controller: ci.clone(), build: build(1).id, build_started_ms: 1 };
+        assert!(stopping.take_over(&stop));
+        assert!(!stopping.take_over(&stop), "it is seen to already");
+        assert_eq!(stopping.ask(&ci, &build(1), again), Asked::Again, "the build is told, and nothing begins anew");
+        assert_eq!(stopping.ask(&ci, &build(1), again), Asked::TooSoon);
+        assert_eq!(stopping.ask(&ci, &build(2), again), Asked::First, "another build under the same number");
+        assert!(!stopping.take_over(&stop), "the newer wish stays");
+        stopping.forget(&ci, &build(2).id, 2);
+        assert!(stopping.take_over(&stop));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wish_counts_once_for_a_while_and_another_build_under_the_same_number_is_another() {
+        let stopping = Stopping::default();
+        let ci = ControllerName::new("ci");
         let again = Duration::from_secs(60);
         let ask = |started_ms| stopping.ask(&ci, &build(started_ms), again);
         assert_eq!((ask(1), ask(1)), (Asked::First, Asked::TooSoon));

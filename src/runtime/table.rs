@@ -273,7 +273,8 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
         if !controller.serve || !controller.reachable {
             continue;
         }
-        let mut projects: Vec<&Project> = controller.projects.iter().filter(|project| project.buildable).collect();
+        let may_be_offered = |project: &&Project| project.buildable && !project.label_unknown;
+        let mut projects: Vec<&Project> = controller.projects.iter().filter(may_be_offered).collect();
         projects.sort_by(|a, b| walk_order(&a.name, &b.name));
         let (unknown, projects): (Vec<_>, Vec<_>) =
             projects.into_iter().partition(|project| project.kind == ProjectKind::Unknown);
@@ -557,6 +558,14 @@ mod tests {
             controller.reachable = false;
         }
         check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &[]);
+    }
+
+    #[test]
+    fn a_project_whose_label_nobody_knows_is_offered_nowhere() {
+        let hidden = Project { label_unknown: true, ..project("hidden", None) };
+        let snapshot = snapshot(&[("ci", vec![hidden, project("roams", None)], vec![node("a", &[]), node("b", &[])])]);
+        let expected = ["ci/a: build:roams=roams", "ci/b: build:roams=roams"];
+        check(&snapshot, &mut Classic::default(), &FunctionTable::default(), &expected);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::jenkins::{Error, Instance};
 pub(super) struct ConfiguredLabels {
     known: BTreeMap<NodeName, BTreeSet<String>>,
     errors: BTreeMap<NodeName, String>,
+    /// Whose labels are still to be read, however many lists come in between.
+    owed: BTreeSet<NodeName>,
     session: Option<String>,
     due: Option<Instant>,
 }
@@ -37,12 +39,12 @@ impl ConfiguredLabels {
         let listed: BTreeSet<&NodeName> = nodes.iter().map(|node| &node.name).collect();
         self.known.retain(|name, _| listed.contains(name));
         self.errors.retain(|name, _| listed.contains(name));
-        let mut open = Vec::new();
+        self.owed.retain(|name| listed.contains(name));
         // The built-in node shows its configuration to nobody, and has its own name.
         for node in nodes.iter_mut().filter(|node| node.name != NodeName::BuiltIn) {
             let known = self.known.get(&node.name);
             if all || known.is_none() {
-                open.push(node.name.clone());
+                self.owed.insert(node.name.clone());
             }
             if let Some(labels) = known {
                 node.labels.extend(labels.iter().cloned());
@@ -53,11 +55,14 @@ impl ConfiguredLabels {
             (node.offline, node.temporarily_offline) = (true, false);
             node.offline_reason = Some(format!("jenkins {version} tells its labels in config.xml alone: {why}"));
         }
-        open
+        self.owed.iter().cloned().collect()
     }
 
     /// Takes an answer in, and returns whether it changes anything.
     pub(super) fn take(&mut self, node: NodeName, answer: Result<BTreeSet<String>, Error>) -> bool {
+        if !answer.as_ref().is_err_and(Error::is_transient) {
+            self.owed.remove(&node);
+        }
         match answer {
             Ok(labels) => {
                 self.errors.remove(&node);

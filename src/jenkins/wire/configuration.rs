@@ -19,6 +19,7 @@ impl Configuration {
     /// Adds to a project what its list does not tell.
     pub(in crate::jenkins) fn complete(&self, project: &mut Project) {
         project.label.clone_from(&self.label);
+        project.label_unknown = false;
         // Before 2.0 lists tell no kind either.
         if let (ProjectKind::Other, Some(kind)) = (project.kind, self.kind) {
             project.kind = kind;

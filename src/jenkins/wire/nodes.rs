@@ -12,6 +12,9 @@ use crate::jenkins::Error;
 /// The same class on every version, whatever the node is called there.
 const BUILT_IN_CLASS: &str = "hudson.model.Hudson$MasterComputer";
 
+/// How many executors of one node are served; a number that no machine has must not become as many connections.
+pub(in crate::jenkins) const MOST_EXECUTORS: u32 = 1000;
+
 pub(in crate::jenkins) const NODES_TREE: &str = "computer[displayName,offline,temporarilyOffline,offlineCauseReason,\
     numExecutors,assignedLabels[name],\
     executors[idle,currentExecutable[number,url,timestamp,queueId,actions[parameters[name,value]]]],\
@@ -138,7 +141,10 @@ pub(super) fn node(computer: Computer) -> Option<Node> {
         temporarily_offline: !is_removed && mark.0.unwrap_or(false),
         offline_reason: computer.offline_cause_reason.0.filter(|reason| !reason.is_empty()),
         mode: Mode::Normal,
-        executor_count: count(computer.num_executors).unwrap_or(executors.len() as u64).try_into().unwrap_or(u32::MAX),
+        executor_count: count(computer.num_executors)
+            .unwrap_or(executors.len() as u64)
+            .try_into()
+            .map_or(MOST_EXECUTORS, |count: u32| count.min(MOST_EXECUTORS)),
         executors,
         flyweights: computer.one_off_executors.into_iter().filter_map(running).collect(),
     })
@@ -167,6 +173,16 @@ mod tests {
     use super::*;
     use crate::domain::{BuildId, ProjectName, QueueItemId};
     use crate::jenkins::wire::decode;
+
+    #[test]
+    fn a_node_has_no_more_executors_than_can_be_served() {
+        for (told, counted) in
+            [("1", 1), ("999", 999), ("1001", 1000), ("4294967295", 1000), ("9223372036854775807", 1000)]
+        {
+            let body = format!(r#"{{"displayName": "a", "offline": false, "numExecutors": {told}}}"#);
+            assert_eq!(node(serde_json::from_str(&body).unwrap()).unwrap().executor_count, counted, "{told}");
+        }
+    }
 
     fn read(body: &str) -> Vec<Node> {
         nodes(decode(body.as_bytes(), "/computer").unwrap(), "/computer").unwrap()

@@ -134,6 +134,7 @@ fn project(name: ProjectName, item: Item, detail: Detail) -> Option<Project> {
         buildable: item.buildable.0.or_else(|| Some(item.color.0? != "disabled"))?,
         concurrent: item.concurrent_build.0.unwrap_or(kind == ProjectKind::Pipeline),
         label: item.label_expression.0.filter(|label| !label.trim().is_empty()),
+        label_unknown: false,
         parameters: match detail {
             Detail::Light => None,
             Detail::Parameters => Some(definitions(item.property)),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{MOST_LOOK_UPS, Round, Source};
 use crate::domain::{Node, NodeName};
@@ -13,6 +13,7 @@ use crate::jenkins::poll::gathered::Gathered;
 use crate::jenkins::poll::look_ups::LookUps;
 use crate::jenkins::poll::memory::Memory;
 use crate::jenkins::poll::picture::{Part, Seen};
+use crate::jenkins::wire::MOST_EXECUTORS;
 use crate::jenkins::{Answer, Error, Instance, release};
 
 /// How long the first picture waits for the modes of nodes; a controller that lists its nodes sooner can tell them too.
@@ -60,6 +61,15 @@ impl<S: Source> NodesRound<S> {
         }
     }
 
+    /// Says once of a node that it has more executors than are served.
+    fn warn_of_capped(&self, nodes: &[Node]) {
+        let is_capped = |node: &&Node| node.executor_count >= MOST_EXECUTORS;
+        let known: BTreeSet<&NodeName> = self.memory.listed().iter().filter(is_capped).map(|node| &node.name).collect();
+        for node in nodes.iter().filter(is_capped).filter(|node| !known.contains(&node.name)) {
+            warn!(node = %node.name, "no more than {MOST_EXECUTORS} executors of a node are served");
+        }
+    }
+
     fn show(&self) {
         let (instance, asked_at) = &self.newest;
         let listed = self.memory.listed().to_vec();
@@ -82,11 +92,7 @@ impl<S: Source> Round for NodesRound<S> {
         }
         if release::lacks_labels(version) {
             let every = self.board.intervals().parameters;
-            let open = self.configured.complete(&mut nodes, &instance, asked_at, every);
-            // Those that are still waited for are not forgotten by asking after nobody else.
-            if !open.is_empty() {
-                self.configurations.want(open);
-            }
+            self.configurations.want(self.configured.complete(&mut nodes, &instance, asked_at, every));
         }
         // Only the first round waits here: a reserved node must not pass for an open one in the meantime.
         let patience = if self.memory.listed().is_empty() { MODES_PATIENCE } else { Duration::ZERO };
@@ -94,6 +100,7 @@ impl<S: Source> Round for NodesRound<S> {
         for node in &mut nodes {
             node.mode = modes.get(&node.name).copied().unwrap_or_default();
         }
+        self.warn_of_capped(&nodes);
         self.memory.take_in(nodes, &self.existence.open());
         self.newest = (instance, asked_at);
         self.show();

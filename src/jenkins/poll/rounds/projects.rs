@@ -33,6 +33,8 @@ pub(in crate::jenkins::poll) struct ProjectsRound<S> {
     parameters_due: Option<Instant>,
     /// When the list was asked for that all parameters were to be read with, until they are.
     rereading_since: Option<Instant>,
+    /// Whose details are still to be read, however many lists come in between.
+    owed: BTreeSet<ProjectName>,
     existence: LookUps<ProjectName, bool>,
     details: LookUps<ProjectName, Details>,
     gathered: Gathered,
@@ -50,6 +52,7 @@ impl<S: Source> ProjectsRound<S> {
             configurations: BTreeMap::new(),
             parameters_due: None,
             rereading_since: None,
+            owed: BTreeSet::new(),
             existence: LookUps::new(),
             details: LookUps::new(),
             gathered: Gathered::default(),
@@ -60,38 +63,43 @@ impl<S: Source> ProjectsRound<S> {
     /// Reads the list, and returns whose parameters have to be looked up for all that.
     async fn list(&mut self, asked_at: Instant) -> Result<(Answer<Vec<Project>>, Vec<ProjectName>), Error> {
         let is_due = self.parameters_due.is_none_or(|due| asked_at >= due);
-        if !self.board.take_wish_for_parameters() && !is_due {
+        let is_wished = self.board.take_wish_for_parameters();
+        if !is_wished && !is_due {
             let mut answer = self.source.projects().await?;
             self.complete(&mut answer);
             let open = self.with_open_questions(&answer.value);
             return Ok((answer, open));
         }
-        let answer = self.source.projects_with_parameters().await;
-        let is_too_heavy = answer.as_ref().is_err_and(Error::is_too_heavy);
-        if answer.is_ok() || is_too_heavy {
-            self.parameters_due = Some(asked_at + self.board.intervals().parameters);
-            self.rereading_since = Some(asked_at);
-        }
-        match answer {
-            Err(error) if is_too_heavy => {
+        // One by one it may take longer than the interval: what is still owed comes first then.
+        let goes_on = !is_wished && self.rereading_since.is_some();
+        let (answer, all) = match self.source.projects_with_parameters().await {
+            Err(error) if error.is_too_heavy() => {
                 warn!(%error, "failed to read all parameters at once; reading them project by project");
                 let mut answer = self.source.projects().await?;
                 self.complete(&mut answer);
-                let all = answer.value.iter().map(|project| project.name.clone()).collect();
-                Ok((answer, all))
+                let all: BTreeSet<_> = answer.value.iter().map(|project| project.name.clone()).collect();
+                (answer, all)
             }
             answer => {
                 let mut answer = answer?;
                 self.complete(&mut answer);
                 let untold = answer.value.iter().filter(|project| needs_configuration(project, &answer.instance));
-                let open = untold.map(|project| project.name.clone()).collect();
-                Ok((answer, open))
+                let untold = untold.map(|project| project.name.clone()).collect();
+                (answer, untold)
             }
+        };
+        self.parameters_due = Some(asked_at + self.board.intervals().parameters);
+        self.owed.retain(|project| all.contains(project));
+        if goes_on && !self.owed.is_empty() {
+            let open = self.with_open_questions(&answer.value);
+            return Ok((answer, open));
         }
+        self.rereading_since = Some(asked_at);
+        Ok((answer, all.into_iter().collect()))
     }
 
     /// Carries over what this list does not tell. A project whose label is not known counts as one whose parameters
-    /// are not known: it is offered nowhere.
+    /// are not known, so that both are looked up; and it is offered nowhere, since no label would mean everywhere.
     fn complete(&mut self, answer: &mut Answer<Vec<Project>>) {
         for project in &mut answer.value {
             match &project.parameters {
@@ -101,7 +109,7 @@ impl<S: Source> ProjectsRound<S> {
             if needs_configuration(project, &answer.instance) {
                 match self.configurations.get(&project.name) {
                     Some(configuration) => configuration.complete(project),
-                    None => project.parameters = None,
+                    None => (project.label_unknown, project.parameters) = (true, None),
                 }
             }
         }
@@ -130,7 +138,7 @@ impl<S: Source> ProjectsRound<S> {
 
     fn note_parameters(&mut self) {
         let all_known = || self.memory.listed().iter().all(|project| project.parameters.is_some());
-        if self.details.is_idle() && all_known() {
+        if self.owed.is_empty() && all_known() {
             self.board.note_parameters(self.rereading_since.take());
         }
     }
@@ -153,13 +161,17 @@ impl<S: Source> ProjectsRound<S> {
             // The next round tries again.
             Err(error) => {
                 debug!(project = %name, %error, "failed to read what a project declares");
-                self.rereading_since = None;
+                if !error.is_transient() {
+                    self.owed.remove(&name);
+                    self.rereading_since = None;
+                }
                 if listed.is_some_and(|project| project.parameters.is_none()) {
                     self.board.note_trouble(Part::Parameters, &error);
                 }
                 return;
             }
         };
+        self.owed.remove(&name);
         if let Some(project) = listed {
             let mut completed = Project { parameters: Some(parameters.clone()), ..project.clone() };
             if let Some(configuration) = &configuration {
@@ -191,11 +203,13 @@ impl<S: Source> Round for ProjectsRound<S> {
         self.newest = (instance, asked_at);
         self.show();
         self.existence.want(self.memory.missing().into_iter().take(MOST_LOOK_UPS));
-        self.details.want(open);
-        self.note_parameters();
+        self.owed.extend(open);
         let listed: BTreeSet<_> = self.memory.listed().iter().map(|project| &project.name).collect();
+        self.owed.retain(|project| listed.contains(project));
+        self.details.want(self.owed.iter().cloned());
         self.parameters.retain(|project, _| listed.contains(project));
         self.configurations.retain(|project, _| listed.contains(project));
+        self.note_parameters();
         Ok(())
     }
 

@@ -32,6 +32,7 @@ pub(super) struct Controller {
     pub(super) projects_take: Duration,
     /// How long a look-up of one thing takes; none has no end.
     pub(super) look_ups_take: Option<Duration>,
+    pub(super) configurations_take: Duration,
     /// The `config.xml` of each node and project.
     pub(super) configuration: &'static str,
     pub(super) open_look_ups: usize,
@@ -156,6 +157,7 @@ impl Source for Fake {
     }
 
     async fn configured_labels(&self, _: &NodeName) -> Result<BTreeSet<String>, Error> {
+        self.after(|controller| controller.configurations_take).await;
         let body = self.ask("labels of", |controller| controller.configuration)?.value;
         wire::node_labels(body.as_bytes(), "/config.xml")
     }

@@ -110,6 +110,52 @@ async fn parameters_that_are_too_many_at_once_are_read_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lists_in_between_do_not_cut_the_reading_one_by_one_short() {
+    let names: Vec<String> = (0..400).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::new(|controller| controller.projects = projects(&names));
+    bench.until(|picture| picture.read_at(Part::Parameters).is_some()).await;
+    bench.fake.set(|controller| {
+        controller.fails_in_bulk = true;
+        // 100 seconds in all, while three lists come.
+        controller.look_ups_take = Some(Duration::from_secs(1));
+    });
+    let start = Instant::now();
+    let picture = bench.until(|picture| picture.read_at(Part::Parameters).unwrap() > start).await;
+    let all_alone = |picture: &Picture| project_names(picture).iter().all(|(_, known)| *known == Some("alone"));
+    assert_eq!(bench.fake.times("parameters of"), 400, "each is read once, and the end is noted after the last");
+    assert!(bench.fake.times("projects") >= 3);
+    let picture = if all_alone(&picture) { picture } else { bench.until(|picture| all_alone(picture)).await };
+    assert!(picture.trouble.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_configuration_is_read_again_although_lists_come_in_between() {
+    let names: Vec<String> = (0..100).map(|number| format!("n{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::new(|controller| {
+        controller.version = Some("2.60.3");
+        controller.configuration = "<slave><label>linux</label></slave>";
+        controller.nodes = nodes(&names);
+    });
+    let have = |label: &'static str| {
+        move |picture: &Arc<Picture>| {
+            picture.nodes.as_ref().is_some_and(|seen| seen.value.iter().all(|node| node.labels.contains(label)))
+        }
+    };
+    bench.until(have("linux")).await;
+    bench.fake.set(|controller| {
+        controller.configuration = "<slave><label>mac</label></slave>";
+        controller.configurations_take = Duration::from_secs(1);
+    });
+    let start = Instant::now();
+    bench.fake.set(|controller| controller.nodes.extend(nodes(&["new"])));
+    bench.until(have("mac")).await;
+    assert!(start.elapsed() < Duration::from_secs(660), "{:?}", start.elapsed());
+    assert_eq!(bench.fake.times("labels of"), 100 + 1 + 101);
+}
+
+#[tokio::test(start_paused = true)]
 async fn labels_that_lists_do_not_tell_are_read_from_configurations_once_and_held_back_until_then() {
     let mut bench = Bench::new(|controller| {
         controller.version = Some("2.60.3");
@@ -139,11 +185,13 @@ async fn a_project_whose_configuration_cannot_be_read_is_held_back_and_named() {
     let picture = bench.until(|picture| picture.trouble.is_some()).await;
     assert_eq!(picture.trouble.as_ref().unwrap().part, Part::Parameters);
     assert_eq!(project_names(&picture), [("lint", None)]);
+    assert!(picture.projects.as_ref().unwrap().value[0].label_unknown, "no label would mean everywhere");
     bench.fake.set(|controller| {
         controller.configuration = "<matrix-project><assignedNode>linux</assignedNode></matrix-project>";
     });
     let picture = bench.until(|picture| project_names(picture) == [("lint", Some("alone"))]).await;
     let lint = &picture.projects.as_ref().unwrap().value[0];
     assert_eq!((lint.label.as_deref(), lint.kind), (Some("linux"), ProjectKind::Matrix));
+    assert!(!lint.label_unknown);
     bench.until(|picture| picture.trouble.is_none()).await;
 }

@@ -84,6 +84,8 @@ pub(super) struct Progress {
     pub(super) node: Option<NodeName>,
     pub(super) marked: bool,
     pub(super) queue_item: Option<QueueItemId>,
+    /// Somebody else waits for that item too, or may: it is not ours to cancel.
+    pub(super) shares_item: bool,
     pub(super) build: Option<BuildId>,
     pub(super) started: Option<Started>,
     pub(super) outcome: Option<Outcome>,

@@ -238,12 +238,17 @@ async fn stop_job(
     let is_known =
         |progress: &Progress| progress.queue_item.is_some() || progress.build.is_some() || progress.outcome.is_some();
     drop(timeout(MOMENT, progress.wait_for(is_known)).await);
-    let (build, item) = {
+    let (build, item, shares_item) = {
         let progress = progress.borrow();
-        (progress.build.clone(), progress.queue_item)
+        (progress.build.clone(), progress.queue_item, progress.shares_item)
     };
     match (build, item) {
         (Some(build), _) => stop_build(site, name, controller, build, unknown).await,
+        (None, Some(_)) if shares_item => {
+            Err("the build waits in jenkins' queue as one with an equal one that somebody else \
+                                               may have asked for; stop it when it has started"
+                .to_owned())
+        }
         (None, Some(item)) => match controller.client.cancel(item).await {
             Ok(Cancelled::Yes) => {
                 info!(controller = %name, %item, "took a build out of the queue for a client");

@@ -288,6 +288,8 @@ fn resume(site: &Arc<Site>, known: Vec<journal::Attempt>) {
                 holds_executor: true,
                 marked: known.intent.marker.is_some(),
                 queue_item: known.queue_item,
+                // Whose it is was not written down; a marker tells.
+                shares_item: known.intent.marker.is_none(),
                 build: build.map(|build| BuildId { project: known.intent.project.clone(), number: build.number }),
                 outcome,
                 ..Progress::default()

@@ -1,8 +1,10 @@
 //! `stop:HOST` and `set_description:HOST`, as the plugin answers them.
 
-use layshaft::domain::BuildResult;
+use std::time::Duration;
+
+use layshaft::domain::{BuildResult, Parameters};
 use layshaft::gearman::client::Update;
-use layshaft::simulator::{Fault, FaultRule};
+use layshaft::simulator::{Fault, FaultRule, ProjectSpec};
 
 use crate::support::{
     Site, SiteBuilder, completion, eventually, exception, fleet, marked, on_both_servers, project, stuck,
@@ -72,6 +74,22 @@ on_both_servers! {
         running.started().await;
         assert_eq!(stop(&site, r#"{"unique":"u-3"}"#).await, [Update::Complete("".into())]);
         assert_eq!(completion(&running.finish().await)["result"], "ABORTED");
+    }
+
+    async fn f65_t01_what_is_queued_as_one_with_a_strangers_build_is_not_taken_out_of_the_queue(server) {
+        let bare = ProjectSpec { parameters: Vec::new(), ..project("bare", None) };
+        let site = SiteBuilder::new().controller("ci", fleet(&[("a", 1, &[])], vec![bare])).start(server).await;
+        let ci = site.controller("ci");
+        ci.update_project("bare", |spec| spec.quiet_period = Some(Duration::from_secs(600)));
+        let stranger = ci.start_foreign_build("bare", &Parameters::new()).unwrap();
+        let _waiting = site.server.submit("build:bare", "u-1", "{}").await;
+        eventually("the build is queued", || async {
+            site.status().await.builds.iter().any(|build| build.queue_item.is_some())
+        })
+        .await;
+        let refused = exception(&stop(&site, r#"{"unique":"u-1"}"#).await);
+        assert!(refused.contains("somebody else may have asked for"), "{refused}");
+        assert_eq!(ci.queue().iter().map(|item| item.id).collect::<Vec<_>>(), [stranger]);
     }
 
     async fn f62_f63_f68_requests_that_make_no_sense_say_why(server) {

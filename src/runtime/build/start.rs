@@ -104,7 +104,10 @@ impl Task<'_> {
                 .await
                 .unwrap_or_else(|error| warn!(%error, "failed to journal a queue item"));
         }
-        self.attempt.update(|progress| progress.queue_item = found.item);
+        self.attempt.update(|progress| {
+            progress.queue_item = found.item;
+            progress.shares_item = found.is_foreign;
+        });
         self.current().watcher.hurry(Part::Queue);
         Ok(found)
     }

@@ -16,6 +16,8 @@ pub(super) struct ConfiguredLabels {
     errors: BTreeMap<NodeName, String>,
     /// Whose labels are still to be read, however many lists come in between.
     owed: BTreeSet<NodeName>,
+    /// Whose labels cannot be read, until all are read again.
+    refused: BTreeSet<NodeName>,
     session: Option<String>,
     due: Option<Instant>,
 }
@@ -35,15 +37,17 @@ impl ConfiguredLabels {
         if all {
             self.session.clone_from(&instance.session);
             self.due = Some(asked_at + every);
+            self.refused.clear();
         }
         let listed: BTreeSet<&NodeName> = nodes.iter().map(|node| &node.name).collect();
         self.known.retain(|name, _| listed.contains(name));
         self.errors.retain(|name, _| listed.contains(name));
         self.owed.retain(|name| listed.contains(name));
+        self.refused.retain(|name| listed.contains(name));
         // The built-in node shows its configuration to nobody, and has its own name.
         for node in nodes.iter_mut().filter(|node| node.name != NodeName::BuiltIn) {
             let known = self.known.get(&node.name);
-            if all || known.is_none() {
+            if all || known.is_none() && !self.refused.contains(&node.name) {
                 self.owed.insert(node.name.clone());
             }
             if let Some(labels) = known {
@@ -69,6 +73,9 @@ impl ConfiguredLabels {
                 self.known.insert(node, labels.clone()) != Some(labels)
             }
             Err(error) => {
+                if !error.is_transient() {
+                    self.refused.insert(node.clone());
+                }
                 let text = error.to_string();
                 !self.known.contains_key(&node) && self.errors.insert(node, text.clone()) != Some(text)
             }

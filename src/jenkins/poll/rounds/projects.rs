@@ -35,6 +35,8 @@ pub(in crate::jenkins::poll) struct ProjectsRound<S> {
     rereading_since: Option<Instant>,
     /// Whose details are still to be read, however many lists come in between.
     owed: BTreeSet<ProjectName>,
+    /// Whose details cannot be read, and until when that is not tried again.
+    refused: BTreeMap<ProjectName, Instant>,
     existence: LookUps<ProjectName, bool>,
     details: LookUps<ProjectName, Details>,
     gathered: Gathered,
@@ -53,6 +55,7 @@ impl<S: Source> ProjectsRound<S> {
             parameters_due: None,
             rereading_since: None,
             owed: BTreeSet::new(),
+            refused: BTreeMap::new(),
             existence: LookUps::new(),
             details: LookUps::new(),
             gathered: Gathered::default(),
@@ -67,7 +70,7 @@ impl<S: Source> ProjectsRound<S> {
         if !is_wished && !is_due {
             let mut answer = self.source.projects().await?;
             self.complete(&mut answer);
-            let open = self.with_open_questions(&answer.value);
+            let open = self.with_open_questions(&answer.value, asked_at);
             return Ok((answer, open));
         }
         // One by one it may take longer than the interval: what is still owed comes first then.
@@ -91,7 +94,7 @@ impl<S: Source> ProjectsRound<S> {
         self.parameters_due = Some(asked_at + self.board.intervals().parameters);
         self.owed.retain(|project| all.contains(project));
         if goes_on && !self.owed.is_empty() {
-            let open = self.with_open_questions(&answer.value);
+            let open = self.with_open_questions(&answer.value, asked_at);
             return Ok((answer, open));
         }
         self.rereading_since = Some(asked_at);
@@ -101,6 +104,9 @@ impl<S: Source> ProjectsRound<S> {
     /// Carries over what this list does not tell. A project whose label is not known counts as one whose parameters
     /// are not known, so that both are looked up; and it is offered nowhere, since no label would mean everywhere.
     fn complete(&mut self, answer: &mut Answer<Vec<Project>>) {
+        if answer.instance.session != self.newest.0.session {
+            self.refused.clear();
+        }
         for project in &mut answer.value {
             match &project.parameters {
                 Some(declared) => drop(self.parameters.insert(project.name.clone(), declared.clone())),
@@ -117,7 +123,7 @@ impl<S: Source> ProjectsRound<S> {
 
     /// Returns the projects whose parameters somebody must look up: nobody knows them, or somebody has just edited
     /// what a light list shows, and perhaps more.
-    fn with_open_questions(&self, light: &[Project]) -> Vec<ProjectName> {
+    fn with_open_questions(&self, light: &[Project], asked_at: Instant) -> Vec<ProjectName> {
         let known: BTreeMap<&ProjectName, &Project> =
             self.memory.listed().iter().map(|project| (&project.name, project)).collect();
         let is_open = |project: &&Project| {
@@ -125,7 +131,8 @@ impl<S: Source> ProjectsRound<S> {
                 let of = |project: &Project| (project.kind, project.buildable, project.concurrent);
                 project.buildable && (of(project) != of(known) || project.label != known.label)
             };
-            project.parameters.is_none() || known.get(&project.name).is_some_and(is_edited)
+            let is_refused = self.refused.get(&project.name).is_some_and(|until| asked_at < *until);
+            project.parameters.is_none() && !is_refused || known.get(&project.name).is_some_and(is_edited)
         };
         light.iter().filter(is_open).map(|project| project.name.clone()).collect()
     }
@@ -158,12 +165,13 @@ impl<S: Source> ProjectsRound<S> {
         let listed = self.memory.listed_mut().iter_mut().find(|project| project.name == name);
         let Details { parameters, configuration } = match answer {
             Ok(details) => details,
-            // The next round tries again.
+            // The next round tries again what may well succeed then.
             Err(error) => {
                 debug!(project = %name, %error, "failed to read what a project declares");
                 if !error.is_transient() {
                     self.owed.remove(&name);
                     self.rereading_since = None;
+                    self.refused.insert(name, Instant::now() + self.board.intervals().parameters);
                 }
                 if listed.is_some_and(|project| project.parameters.is_none()) {
                     self.board.note_trouble(Part::Parameters, &error);
@@ -172,6 +180,7 @@ impl<S: Source> ProjectsRound<S> {
             }
         };
         self.owed.remove(&name);
+        self.refused.remove(&name);
         if let Some(project) = listed {
             let mut completed = Project { parameters: Some(parameters.clone()), ..project.clone() };
             if let Some(configuration) = &configuration {
@@ -206,6 +215,7 @@ impl<S: Source> Round for ProjectsRound<S> {
         self.owed.extend(open);
         let listed: BTreeSet<_> = self.memory.listed().iter().map(|project| &project.name).collect();
         self.owed.retain(|project| listed.contains(project));
+        self.refused.retain(|project, _| listed.contains(project));
         self.details.want(self.owed.iter().cloned());
         self.parameters.retain(|project, _| listed.contains(project));
         self.configurations.retain(|project, _| listed.contains(project));

@@ -175,6 +175,27 @@ async fn labels_that_lists_do_not_tell_are_read_from_configurations_once_and_hel
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_configuration_that_is_refused_is_not_asked_for_with_every_list() {
+    let mut bench = Bench::new(|controller| {
+        controller.version = Some("2.60.3");
+        controller.configuration = "<html></html>";
+        controller.nodes = nodes(&["a"]);
+        controller.projects = projects(&["lint"]);
+    });
+    bench.until(|picture| picture.trouble.is_some()).await;
+    let times = |bench: &Bench| (bench.fake.times("labels of"), bench.fake.times("configuration of"));
+    sleep(Duration::from_secs(500)).await;
+    assert_eq!(times(&bench), (1, 1));
+    assert!(bench.fake.times("projects") >= 10);
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(times(&bench), (2, 2), "once more after `poll.parameters`");
+    bench.fake.set(|controller| controller.session = "two");
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(times(&bench), (3, 3), "another process may have other permissions");
+    assert!(bench.until(|_| true).await.trouble.is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_project_whose_configuration_cannot_be_read_is_held_back_and_named() {
     let mut bench = Bench::new(|controller| {
         controller.version = Some("1.651.3");

@@ -64,6 +64,7 @@ pub(crate) fn project() -> Project {
         buildable: true,
         concurrent: true,
         label: Some("linux".to_owned()),
+        label_unknown: false,
         parameters: Some(["VERSION", "DEPLOY_ARGS", "ZUUL_PROJECT", "ZUUL_REF"].map(declared).into()),
     }
 }

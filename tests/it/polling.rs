@@ -194,6 +194,26 @@ on_both_servers! {
         assert_eq!(site.server.workers_for("build:lint").await, 0);
     }
 
+    async fn t29_an_old_controller_that_hides_a_projects_configuration_offers_it_nowhere(server) {
+        let site = SiteBuilder::new()
+            .controller("ci", fleet(&[("a", 1, &["linux"]), ("b", 1, &[])], vec![marked("lint", Some("linux"))]))
+            .forbid("ci", Permission::ItemConfigure)
+            .version("ci", Version::new(2, 60))
+            .start_without_waiting(server)
+            .await;
+        eventually("the status says what is missing, and both nodes are online", || async {
+            let status = site.status().await;
+            let ci = &status.controllers[0];
+            let text = ci.trouble.clone().unwrap_or_default();
+            let online = ci.nodes.iter().filter(|node| node.online && node.name != NodeName::BuiltIn).count();
+            text.contains("Job/Configure") && online == 2
+        })
+        .await;
+        let status = site.status().await;
+        assert!(status.controllers[0].nodes.iter().all(|node| node.functions == 0), "{status:?}");
+        assert_eq!(site.server.workers_for("build:lint").await, 0);
+    }
+
     async fn t30_what_may_not_be_read_is_not_there_but_its_builds_hold_their_executors(server) {
         let site = SiteBuilder::new()
             .controller("ci", fleet(&[("a", 1, &[])], vec![project("secret", None), project("lint", None)]))

@@ -6,6 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -163,24 +166,16 @@ pub(crate) fn crumb(user: &str, session: Option<&str>, salt: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// As lenient about what stands at the end as Java's clients are.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=').bytes().map(|byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    });
-    let digits = digits.collect::<Option<Vec<u8>>>()?;
-    let groups = digits.chunks(4).map(|group| {
-        let bits = group.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit));
-        let aligned = bits << (6 * (4 - group.len()));
-        let bytes = aligned.to_be_bytes();
-        // Four digits are three bytes, three are two, two are one; one alone is nothing.
-        bytes[1..group.len()].to_vec()
-    });
-    Some(groups.flatten().collect())
+    BASE64.decode(text).ok()
 }
 
 #[cfg(test)]

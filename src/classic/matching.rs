@@ -32,6 +32,9 @@ pub fn effective_label<'a>(project: &'a Project, self_label: &'a str) -> Option<
     }
 }
 
+/// What a controller's own node is called among labels, the newer name first. Pipelines are tied to it, and say so nowhere.
+pub const SELF_LABELS: [&str; 2] = ["built-in", "master"];
+
 /// Returns the controller's self label: the name that its built-in node carries as a label.
 ///
 /// `master` on controllers that are old or were never migrated. Migrated ones often keep `master` as a configured label
@@ -42,9 +45,10 @@ pub fn self_label<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> &'static str
 }
 
 fn self_label_among(labels: Option<&BTreeSet<String>>) -> &'static str {
+    let [new, old] = SELF_LABELS;
     match labels {
-        Some(labels) if !labels.contains("built-in") && labels.contains("master") => "master",
-        _ => "built-in",
+        Some(labels) if !labels.contains(new) && labels.contains(old) => old,
+        _ => new,
     }
 }
 

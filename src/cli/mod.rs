@@ -66,7 +66,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Stop(stop) => in_tokio(stop.run()),
         Command::Describe(describe) => in_tokio(describe.run()),
         Command::Status(status) => in_tokio(status.run()),
-        Command::Policy(policy) => policy.run_here().unwrap_or_else(|| in_tokio(policy.run())),
+        Command::Policy(policy) => policy.run(),
         Command::Pause(change) => in_tokio(change.run(crate::runtime::status::Mode::Paused)),
         Command::Resume(change) => in_tokio(change.run(crate::runtime::status::Mode::Serving)),
         Command::Drain(change) => in_tokio(change.run(crate::runtime::status::Mode::Draining)),

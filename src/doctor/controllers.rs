@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::facts::{Controller, Facts, Seen};
 use super::finding::{Code, Finding};
 use crate::domain::ControllerName;
-use crate::jenkins::Error;
+use crate::jenkins::{Error, release};
 
 /// A lost answer is looked up among builds that are newer than the intent; five minutes are allowed for between the
 /// clocks, and this is the point at which somebody should know.
@@ -14,7 +14,7 @@ const MOST_AHEAD: i64 = 60;
 /// What is lost before which version, the worst first.
 const LOST: [((u32, u32), Code, &str); 6] = [
     (
-        (1, 519),
+        release::FIRST_THAT_SERVES,
         Code::VersionTooOld,
         "it does not say which queue item a request became, so that no build can be followed",
     ),
@@ -24,7 +24,7 @@ const LOST: [((u32, u32), Code, &str); 6] = [
         "builds do not tell their queue item, so that a build is not found that left the queue",
     ),
     (
-        (2, 94),
+        release::FIRST_WITH_LABELS,
         Code::VersionOld,
         "it does not tell the labels of nodes and projects: they are read from each one's config.xml, for which the user needs Agent/ExtendedRead and Job/ExtendedRead",
     ),
@@ -147,19 +147,13 @@ fn look_at(controller: &Controller, seen: &Seen) -> Vec<Finding> {
 }
 
 fn version(text: &str) -> Option<Finding> {
-    let version = numbers(text)?;
+    let version = release::read(text)?;
     let lost: Vec<_> = LOST.iter().filter(|(since, ..)| version < *since).collect();
     let (_, code, _) = lost.first()?;
     let what: Vec<&str> = lost.iter().map(|(_, _, what)| *what).collect();
     let (major, minor) = lost.last()?.0;
     let seen = format!("Jenkins {text}: {}", what.join("; "));
     Some(Finding::new(*code, seen, format!("update Jenkins to {major}.{minor} or newer")))
-}
-
-/// Reads the first two numbers of a version, whatever follows.
-fn numbers(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split(|char: char| !char.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Two names for one controller: every executor would be served twice.

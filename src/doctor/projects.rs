@@ -120,14 +120,8 @@ fn pin(rules: &Rules, placed: &Placed<'_>) -> Option<Problem> {
 fn names(placed: &Placed<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let functions = build_functions(placed.project.name.short(), &placed.suffixes());
-    let with_space: Vec<String> = functions
-        .iter()
-        .map(|function| match &function.label {
-            None => format!("build:{}", function.project),
-            Some(label) => format!("build:{}:{label}", function.project),
-        })
-        .filter(|name| name.contains(char::is_whitespace))
-        .collect();
+    let with_space: Vec<String> =
+        functions.iter().map(ToString::to_string).filter(|name| name.contains(char::is_whitespace)).collect();
     if !with_space.is_empty() {
         let names = listed(with_space.iter().map(|name| format!("{name:?}")));
         let seen = format!("{names} has white space, at which Zuul cuts function names");

@@ -90,10 +90,17 @@ impl BuildFunction {
 
     /// Returns the name under which it is offered.
     pub fn name(&self) -> Result<FunctionName, InvalidFunctionName> {
-        FunctionName::new(match &self.label {
-            None => format!("{BUILD}{}", self.project),
-            Some(label) => format!("{BUILD}{}:{label}", self.project),
-        })
+        FunctionName::new(self.to_string())
+    }
+}
+
+/// As it would go on the wire, legal or not.
+impl fmt::Display for BuildFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.label {
+            None => write!(f, "{BUILD}{}", self.project),
+            Some(label) => write!(f, "{BUILD}{}:{label}", self.project),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod error;
 mod intervals;
 mod path;
 mod poll;
-mod release;
+pub mod release;
 mod script;
 mod transport;
 mod trigger;

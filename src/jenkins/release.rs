@@ -1,10 +1,10 @@
 //! What a controller can do, by the version that it tells with every answer. Pure.
 
 /// The first release that says which queue item a build became.
-const FIRST_THAT_SERVES: (u32, u32) = (1, 519);
+pub const FIRST_THAT_SERVES: (u32, u32) = (1, 519);
 
 /// The first release whose lists show the labels of nodes and projects.
-const FIRST_WITH_LABELS: (u32, u32) = (2, 94);
+pub const FIRST_WITH_LABELS: (u32, u32) = (2, 94);
 
 /// Returns whether builds cannot be started in a way that tells what became of them. A version that is not told, or
 /// that makes no sense, counts as new.
@@ -21,8 +21,9 @@ fn is_before(version: Option<&str>, first: (u32, u32)) -> bool {
     version.and_then(read).is_some_and(|release| release < first)
 }
 
-fn read(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.split(['.', '-', ' ']);
+/// Reads the first two numbers of a version, whatever follows; none if it does not begin with them.
+pub fn read(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split(|char: char| !char.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 

@@ -131,9 +131,8 @@ impl Case {
                 if hook == "meta.describe" { Asks::Describe } else { Asks::Configure }
             }
             _ => {
-                let call = Call::ALL.into_iter().find(|call| call.as_str() == hook);
                 let known: Vec<&str> = Call::ALL.iter().map(|call| call.as_str()).collect();
-                let call = call.ok_or_else(|| {
+                let call = Call::named(&hook).ok_or_else(|| {
                     format!("no hook is called {hook:?}; there are meta.describe, meta.configure, {}", known.join(", "))
                 })?;
                 let question = question.ok_or("it has no question")?;

@@ -74,6 +74,16 @@ pub enum ParameterValues {
     All,
 }
 
+impl ParameterValues {
+    pub(super) fn include(&self, parameter: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Named(names) => names.contains(parameter),
+            Self::All => true,
+        }
+    }
+}
+
 /// A policy file, compiled and tried.
 pub(super) struct Module {
     pub(super) digest: Digest,

@@ -46,7 +46,7 @@ pub fn schema(name: &str) -> Option<Value> {
     if name == "cases" {
         return Some(contract.cases());
     }
-    let call = Call::ALL.into_iter().find(|call| call.as_str() == name)?;
+    let call = Call::named(name)?;
     let mut schema = json!({ "$schema": DIALECT, "title": format!("layshaft policy: {call}"), "type": "object" });
     schema["properties"] = Value::Object(contract.call(call));
     Some(schema)

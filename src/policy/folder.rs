@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -46,14 +47,12 @@ pub(super) fn fingerprint(module: &Digest, sidecar: Option<&str>) -> Digest {
     Digest::of(format!("{module}\n{}", sidecar.map_or("none".to_owned(), |text| format!("some\n{text}"))).as_bytes())
 }
 
-/// Reads all policies, in order. Two files of one name: the later one is handed on as unreadable.
-pub(super) fn read(folder: &Path, max_module: u64) -> Result<Vec<PolicyFile>, String> {
+/// Returns the names of the policies in a folder without ending, in order, and of settings that are beside none.
+fn list(folder: &Path) -> io::Result<(Vec<String>, Vec<String>)> {
     let mut stems = Vec::new();
     let mut orphans = Vec::new();
-    let entries = fs::read_dir(folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
-    for entry in entries {
-        let entry = entry.map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
-        let file_name = entry.file_name();
+    for entry in fs::read_dir(folder)? {
+        let file_name = entry?.file_name();
         // Hidden names are how editors, rsync and ConfigMap mounts call what is not yet, or no longer, meant.
         let Some(file_name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
         if let Some(stem) = file_name.strip_suffix(".wasm") {
@@ -64,6 +63,21 @@ pub(super) fn read(folder: &Path, max_module: u64) -> Result<Vec<PolicyFile>, St
     }
     stems.sort_by_cached_key(|stem| order(stem));
     orphans.retain(|orphan| !stems.contains(orphan));
+    Ok((stems, orphans))
+}
+
+/// Returns the policy files in a folder, in order. Reads none of them.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (stems, _) = list(folder)?;
+    Ok(stems.into_iter().map(|stem| folder.join(stem + ".wasm")).collect())
+}
+
+/// Reads all policies, in order. Two files of one name: the later one is handed on as unreadable.
+pub(super) fn read(folder: &Path, max_module: u64) -> Result<Vec<PolicyFile>, String> {
+    let (stems, orphans) = list(folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
     for stem in orphans {
         tracing::warn!(file = %format!("{stem}.toml"), "settings without a policy: no .wasm of that name is beside it");
     }
@@ -94,11 +108,10 @@ pub(super) fn read_one(path: &Path, max_module: u64) -> Result<PolicyFile, Strin
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"))?;
     let name = name_of(stem).to_owned();
-    let beside = fs::read_dir(folder).into_iter().flatten().flatten();
-    let stems = beside.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".wasm").map(str::to_owned));
-    let first = stems.filter(|other| name_of(other) == name && !other.starts_with('.')).min_by_key(|stem| order(stem));
-    let contents = match first {
-        Some(first) if order(&first) < order(stem) => Err(same_name(&first)),
+    // A folder that may not be listed has no other that is known.
+    let (stems, _) = list(folder).unwrap_or_default();
+    let contents = match stems.iter().find(|other| name_of(other) == name) {
+        Some(first) if first != stem => Err(same_name(first)),
         _ => read_contents(folder, stem, max_module),
     };
     Ok(PolicyFile { name, stem: stem.to_owned(), contents })

@@ -85,7 +85,8 @@ pub(super) fn settle(
     })
 }
 
-fn configure(config: &Config, module: &Module, settings: &str) -> Result<(), CallError> {
+/// Tries settings alone.
+pub(super) fn configure(config: &Config, module: &Module, settings: &str) -> Result<(), CallError> {
     Instance::start(module, settings, &config.limits).map(drop)
 }
 

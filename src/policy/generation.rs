@@ -87,6 +87,21 @@ impl fmt::Debug for Generation {
 }
 
 impl Slot {
+    /// Returns the same slot with a health of its own.
+    pub(super) fn apart(&self) -> Self {
+        let Self { voice, module, settings, bind, mode, sight, limits, health: _ } = self;
+        Self {
+            voice: voice.clone(),
+            module: Arc::clone(module),
+            settings: Arc::clone(settings),
+            bind: bind.clone(),
+            mode: *mode,
+            sight: sight.clone(),
+            limits: limits.clone(),
+            health: Health::default(),
+        }
+    }
+
     pub(super) fn start(&self) -> Result<Instance, CallError> {
         Instance::start(&self.module, &self.settings, &self.limits)
     }

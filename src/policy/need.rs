@@ -74,20 +74,12 @@ impl Sight {
 
     /// Returns the requested parameters, with those values that the slot may see.
     pub(super) fn requested(&self, request: &Request<'_>) -> Vec<(String, Option<String>)> {
-        let shown = |name: &str| self.wants_value(name) && !self.is_secret(request.project, name);
+        let shown = |name: &str| self.values.include(name) && !self.is_secret(request.project, name);
         request
             .requested
             .iter()
             .map(|(name, value)| (name.to_owned(), value.filter(|_| shown(name)).map(str::to_owned)))
             .collect()
-    }
-
-    fn wants_value(&self, name: &str) -> bool {
-        match &self.values {
-            ParameterValues::None => false,
-            ParameterValues::Named(names) => names.contains(name),
-            ParameterValues::All => true,
-        }
     }
 
     /// While it is not known what a project declares, anything could be a password.

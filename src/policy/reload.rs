@@ -14,7 +14,7 @@ use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
 use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
-use super::trial::{Trial, Waiver};
+use super::table_gates::{TableGates, Waiver};
 
 /// Who takes a policy out for longer should take its file away.
 const LONGEST_DISABLED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -56,7 +56,7 @@ pub(super) struct Inner {
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
-    pub(super) trial: OnceLock<Arc<dyn Trial>>,
+    pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
     view: Mutex<View>,
 }
 
@@ -90,7 +90,7 @@ impl Policies {
             ledger,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
-            trial: OnceLock::new(),
+            table_gates: OnceLock::new(),
             view: Mutex::default(),
         };
         inner.turn(&mut inner.book(), true, &Waiver::default());
@@ -106,9 +106,9 @@ impl Policies {
         self.inner.live.subscribe()
     }
 
-    /// Has every change tried before it is in force, from now on. The first trial stays.
-    pub fn try_with(&self, trial: Arc<dyn Trial>) {
-        let _there_already = self.inner.trial.set(trial);
+    /// Has every change pass these gates too, from now on. The first ones stay.
+    pub fn guard_table_with(&self, gates: Arc<dyn TableGates>) {
+        let _there_already = self.inner.table_gates.set(gates);
     }
 
     /// Looks at the folder now, also at versions that were refused before.
@@ -178,6 +178,11 @@ impl Policies {
         statuses
     }
 
+    /// Returns whether a policy has been disabled for as long as it should be.
+    pub(super) fn is_anybody_due(&self, now: SystemTime) -> bool {
+        self.inner.shown().statuses.iter().any(|status| status.disabled_until.is_some_and(|until| until <= now))
+    }
+
     /// Returns why the daemon is not ready, as far as policies go. Empty is ready.
     pub fn readiness(&self) -> Vec<String> {
         self.inner.shown().readiness.clone()
@@ -221,7 +226,7 @@ impl Inner {
         let before = book.before();
         book.live.insert(name.to_owned(), Live { version, since: 0, came: None, previous: None });
         // Whoever rolls back is in a hurry: no gate is in the way.
-        let waiver = Waiver::for_one(name, [Gate::Table, Gate::Orphans].into());
+        let waiver = Waiver::for_one(name, Gate::WAIVABLE.into());
         Ok(self.turn_since(book, &before, &waiver))
     }
 

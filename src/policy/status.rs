@@ -136,16 +136,18 @@ impl fmt::Display for Gate {
     }
 }
 
-/// Reads the gates that a person can waive; the others say what is wrong with the file itself.
+impl Gate {
+    /// Those that a person can waive; the others say what is wrong with the file itself.
+    pub const WAIVABLE: [Self; 2] = [Self::Table, Self::Orphans];
+}
+
+/// Reads the gates that a person can waive.
 impl FromStr for Gate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "table" => Ok(Self::Table),
-            "orphans" => Ok(Self::Orphans),
-            _ => Err("only the gates `table` and `orphans` can be waived".to_owned()),
-        }
+        let waivable = Self::WAIVABLE.into_iter().find(|gate| gate.to_string() == text);
+        waivable.ok_or_else(|| "only the gates `table` and `orphans` can be waived".to_owned())
     }
 }
 

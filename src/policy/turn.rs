@@ -21,7 +21,7 @@ use super::generation::Generation;
 use super::ledger::{Entry, Kept};
 use super::reload::{Inner, View};
 use super::status::{Gate, Refusal, ReloadReport, SlotState, SlotStatus};
-use super::trial::{Waiver, slots_of};
+use super::table_gates::{Waiver, slots_of};
 
 /// What one look has found.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl Inner {
             Ok(files) => self.take_in(book, &mut look, files),
         }
         self.demand_required(book, &mut look);
-        for refusal in self.try_out(book, before, waiver) {
+        for refusal in self.pass_table_gates(book, before, waiver) {
             look.refuse(book, refusal);
         }
         self.publish(book, before, look)

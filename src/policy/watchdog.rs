@@ -29,7 +29,7 @@ impl Policies {
         for name in self.failing() {
             self.off_the_runtime(move |inner| inner.roll_back_failing(&name)).await;
         }
-        if self.list().iter().any(|status| status.disabled_until.is_some_and(|until| until <= SystemTime::now())) {
+        if self.is_anybody_due(SystemTime::now()) {
             self.reload_what_changed().await;
         }
     }

@@ -18,7 +18,7 @@ use super::digest::Digest;
 use super::folder::{self, Contents};
 use super::status::{Gate, Refusal};
 use super::written::{Question, Verdict};
-use super::{engine, reload};
+use super::{engine, gate, reload};
 
 /// A policy that was loaded and not put into force.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Workbench {
     /// # Errors
     /// The settings' refusal, or how `configure` failed.
     pub fn configure(&self, settings: &str) -> Result<(), CallError> {
-        Instance::start(&self.module, settings, &self.config.limits).map(drop)
+        gate::configure(&self.config, &self.module, settings)
     }
 
     /// Asks again and again, for about as long as `time` and at most `most` times in each way.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{CallError, Instance};
 use super::chain::{self, Heard, Voice};
-use super::component::{Hook, Needs, ParameterValues};
+use super::component::{Hook, Needs};
 use super::config::Grant;
 use super::question::{Ending, MatchingQuestion, NamingQuestion, NodeClass, OfflineQuestion, ParametersQuestion};
 use super::verdict::{Decision, EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer};
@@ -36,6 +36,10 @@ pub enum Call {
 
 impl Call {
     pub const ALL: [Self; 5] = [Self::Names, Self::Matches, Self::Filter, Self::BuildStarted, Self::BuildEnded];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|call| call.as_str() == name)
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -161,12 +165,7 @@ impl Question {
         };
         let granted = grants.is_none_or(|grants| grants.contains(&Grant::Values));
         for (name, value) in requested {
-            let wanted = match &needs.parameter_values {
-                ParameterValues::None => false,
-                ParameterValues::Named(names) => names.contains(name),
-                ParameterValues::All => true,
-            };
-            value.take_if(|_| !(granted && wanted));
+            value.take_if(|_| !(granted && needs.parameter_values.include(name)));
         }
         self
     }

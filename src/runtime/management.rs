@@ -33,6 +33,10 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than a controller takes that answers at all. So long a client waits while an earlier request is overdue.
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// What a client is told whose build is not its alone.
+const SHARES_ITEM: &str = "the build waits in jenkins' queue as one with an equal one that somebody else may have asked \
+                           for; stop it when it has started";
+
 /// So many overdue requests go on; beyond it nothing more is asked of the controller.
 const MOST_OVERDUE: usize = 100;
 
@@ -244,11 +248,7 @@ async fn stop_job(
     };
     match (build, item) {
         (Some(build), _) => stop_build(site, name, controller, build, unknown).await,
-        (None, Some(_)) if shares_item => {
-            Err("the build waits in jenkins' queue as one with an equal one that somebody else \
-                                               may have asked for; stop it when it has started"
-                .to_owned())
-        }
+        (None, Some(_)) if shares_item => Err(SHARES_ITEM.to_owned()),
         (None, Some(item)) => match controller.client.cancel(item).await {
             Ok(Cancelled::Yes) => {
                 info!(controller = %name, %item, "took a build out of the queue for a client");

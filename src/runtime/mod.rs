@@ -35,7 +35,7 @@ mod snapshot;
 pub mod status;
 mod stopping;
 mod table;
-mod trial;
+mod table_gates;
 mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,7 +137,8 @@ impl Runtime {
             view.subscribe(),
             stop.clone(),
         ));
-        site.policies.try_with(Arc::new(trial::TableTrial { site: Arc::downgrade(&site), runtime: Handle::current() }));
+        let gates = table_gates::TableGates { site: Arc::downgrade(&site), runtime: Handle::current() };
+        site.policies.guard_table_with(Arc::new(gates));
         let known = site.journal.open_attempts().await?;
         let cleared = watch::Sender::new(BTreeMap::new());
         let (requests, received) = mpsc::unbounded_channel();

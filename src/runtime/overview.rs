@@ -1,7 +1,6 @@
 //! The reconciler's picture as people see it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ControllerName, FunctionName};
@@ -18,7 +17,6 @@ use super::status::{
     BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, PictureStatus, Status,
     WorkerState, WorkerStatus,
 };
-use super::table::Row;
 
 impl Reconciler {
     pub(super) fn status(&self) -> Status {
@@ -159,12 +157,7 @@ fn worker(id: &ConnectionId, link: &Link, host: &str) -> WorkerStatus {
 
 fn functions(view: &View) -> BTreeMap<FunctionName, FunctionStatus> {
     let mut functions: BTreeMap<FunctionName, FunctionStatus> = BTreeMap::new();
-    // Nodes share rows, so that there are few of them.
-    let mut rows: BTreeMap<*const Row, (&Row, usize)> = BTreeMap::new();
-    for (_, _, row) in view.table.rows() {
-        rows.entry(Arc::as_ptr(row)).or_insert((row, 0)).1 += 1;
-    }
-    for (row, nodes) in rows.into_values() {
+    for (row, nodes) in view.table.distinct_rows() {
         for (name, offer) in row.iter() {
             let status = functions
                 .entry(name.clone())

@@ -1,5 +1,6 @@
 //! The policies as the table's rules.
 
+use crate::classic::matching::SELF_LABELS;
 use crate::domain::{ControllerName, Node, Project};
 use crate::policy::{self, Generation, Pass};
 
@@ -25,9 +26,6 @@ impl<'a> PolicyRules<'a> {
         policy::Controller { name: name.clone(), tags }
     }
 }
-
-/// What a controller's own node is called among labels. Pipelines are tied to it, and say so nowhere.
-const SELF_LABELS: [&str; 2] = ["built-in", "master"];
 
 impl Rules for PolicyRules<'_> {
     fn class(&self, node: &Node) -> Option<NodeClass> {

@@ -218,6 +218,15 @@ impl FunctionTable {
         self.rows.iter().map(|((controller, node), row)| (controller, node, row))
     }
 
+    /// Returns each row once, with the number of nodes that share it.
+    pub(super) fn distinct_rows(&self) -> impl Iterator<Item = (&Row, usize)> {
+        let mut distinct: BTreeMap<*const Row, (&Row, usize)> = BTreeMap::new();
+        for row in self.rows.values() {
+            distinct.entry(Arc::as_ptr(row)).or_insert((row, 0)).1 += 1;
+        }
+        distinct.into_values()
+    }
+
     /// Returns the project that a name means on a controller, whichever of its nodes offers it.
     pub(super) fn project_named(&self, controller: &ControllerName, project_part: &str) -> Option<&ProjectName> {
         self.rows

@@ -1,10 +1,10 @@
 //! Asks everybody, and changes nothing: GET requests to controllers, `workers` of Gearman servers, files that are read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -33,7 +33,7 @@ pub(super) async fn gather(
     limit: Duration,
     progress: &Progress,
 ) -> Gathered {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Semaphore::new(AT_ONCE);
     let clients: BTreeMap<ControllerName, Result<jenkins::Client, jenkins::Error>> = config
         .controllers
         .iter()
@@ -68,20 +68,7 @@ async fn all<T>(places: &Semaphore, steps: impl Iterator<Item = impl Future<Outp
         let _place = places.acquire().await;
         step.await
     });
-    let mut pending: Vec<_> = in_place.map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut is_over = true;
-        for (step, done) in pending.iter_mut().zip(&mut done).filter(|(_, done)| done.is_none()) {
-            match step.as_mut().poll(context) {
-                std::task::Poll::Ready(value) => *done = Some(value),
-                std::task::Poll::Pending => is_over = false,
-            }
-        }
-        if is_over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
+    join_all(in_place).await
 }
 
 async fn controller(
@@ -158,18 +145,13 @@ async fn policies(config: &policy::Config) -> PolicyFolder {
 
 fn check_folder(config: &policy::Config) -> Result<Vec<Policy>, String> {
     let folder = &config.folder;
-    let failed = |error: std::io::Error| format!("the policy folder {} cannot be read: {error}", folder.display());
-    let mut files = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let is_policy = |name: &&str| name.ends_with(".wasm") && !name.starts_with('.');
-        files.extend(name.to_str().filter(is_policy).map(str::to_owned));
-    }
-    let check = |file: String| {
-        let hooks = policy::check(&folder.join(Path::new(&file)), config);
-        Policy { hooks: hooks.map(|report| report.hooks).map_err(|error| error.to_string()), file }
+    let files = policy::files(folder)
+        .map_err(|error| format!("the policy folder {} cannot be read: {error}", folder.display()))?;
+    let check = |path: &PathBuf| {
+        let hooks = policy::check(path, config).map(|report| report.hooks).map_err(|error| error.to_string());
+        Policy { file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), hooks }
     };
-    Ok(files.into_iter().map(check).collect())
+    Ok(files.iter().map(check).collect())
 }
 
 /// Asks the daemon that the configuration is for, if it runs here.

@@ -48,9 +48,7 @@ pub(super) struct NameGated {
     /// The policy's name: its file's without number and ending.
     pub(super) name: String,
     #[command(flatten)]
-    pub(super) gates: Gates,
-    #[command(flatten)]
-    pub(super) ask: Ask,
+    pub(super) gated: Gated,
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,9 +59,7 @@ pub(super) struct Disable {
     #[arg(long = "for", value_name = "DURATION", value_parser = human_duration::parse)]
     pub(super) how_long: Duration,
     #[command(flatten)]
-    pub(super) gates: Gates,
-    #[command(flatten)]
-    pub(super) ask: Ask,
+    pub(super) gated: Gated,
 }
 
 impl Gates {
@@ -73,8 +69,12 @@ impl Gates {
 }
 
 impl Ask {
-    pub(super) fn client(&self) -> anyhow::Result<web::Client> {
-        self.socket.client()
+    /// Has the daemon change something about its policies, and tells what came of it.
+    pub(super) async fn change(
+        &self,
+        change: impl AsyncFnOnce(&web::Client) -> Result<ReloadReport, web::ClientError>,
+    ) -> anyhow::Result<Exit> {
+        self.report(&change(&self.socket.client()?).await?)
     }
 
     pub(super) async fn list(&self) -> anyhow::Result<Exit> {
@@ -96,7 +96,7 @@ impl Ask {
         Ok(Exit::Ok)
     }
 
-    pub(super) fn report(&self, report: &ReloadReport) -> anyhow::Result<Exit> {
+    fn report(&self, report: &ReloadReport) -> anyhow::Result<Exit> {
         if self.json {
             terminal::say_json(report)?;
         } else {

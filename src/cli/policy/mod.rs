@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::Exit;
+use super::{Exit, in_tokio};
 use crate::config::Config;
 use crate::policy::{self, Workbench};
 
@@ -67,9 +67,26 @@ enum Action {
 }
 
 impl Policy {
-    /// Does what needs no daemon, and no threads; the rest is handed back.
-    pub(super) fn run_here(&self) -> Option<anyhow::Result<Exit>> {
-        Some(match &self.action {
+    /// Those for operators ask the daemon; those for authors need neither one nor any other thread.
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        match &self.action {
+            Action::List(ask) => in_tokio(ask.list()),
+            Action::Reload(ask::Gated { gates, ask }) => {
+                in_tokio(ask.change(async |client| client.reload_policies(&gates.waived()).await))
+            }
+            Action::Rollback(ask::Name { name, ask }) => {
+                in_tokio(ask.change(async |client| client.roll_back(name).await))
+            }
+            Action::Accept(ask::Name { name, ask }) => in_tokio(ask.change(async |client| client.accept(name).await)),
+            Action::Retire(ask::NameGated { name, gated: ask::Gated { gates, ask } }) => {
+                in_tokio(ask.change(async |client| client.retire(name, &gates.waived()).await))
+            }
+            Action::Disable(ask::Disable { name, how_long, gated: ask::Gated { gates, ask } }) => {
+                in_tokio(ask.change(async |client| client.disable(name, *how_long, &gates.waived()).await))
+            }
+            Action::Enable(ask::Name { name, ask }) => in_tokio(ask.change(async |client| client.enable(name).await)),
+            Action::Freeze(ask) => in_tokio(ask.change(async |client| client.freeze_policies(true).await)),
+            Action::Thaw(ask) => in_tokio(ask.change(async |client| client.freeze_policies(false).await)),
             Action::New(new) => new.run(),
             Action::Check(check) => check.run(),
             Action::Inspect(inspect) => inspect.run(),
@@ -78,29 +95,6 @@ impl Policy {
             Action::Bench(bench) => bench.run(),
             Action::Schema(schema) => schema.run(),
             Action::Contract(contract) => contract.run(),
-            _ => return None,
-        })
-    }
-
-    /// Does what asks the daemon.
-    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        match &self.action {
-            Action::List(ask) => ask.list().await,
-            Action::Reload(ask::Gated { gates, ask }) => {
-                ask.report(&ask.client()?.reload_policies(&gates.waived()).await?)
-            }
-            Action::Rollback(ask::Name { name, ask }) => ask.report(&ask.client()?.roll_back(name).await?),
-            Action::Accept(ask::Name { name, ask }) => ask.report(&ask.client()?.accept(name).await?),
-            Action::Retire(ask::NameGated { name, gates, ask }) => {
-                ask.report(&ask.client()?.retire(name, &gates.waived()).await?)
-            }
-            Action::Disable(ask::Disable { name, how_long, gates, ask }) => {
-                ask.report(&ask.client()?.disable(name, *how_long, &gates.waived()).await?)
-            }
-            Action::Enable(ask::Name { name, ask }) => ask.report(&ask.client()?.enable(name).await?),
-            Action::Freeze(ask) => ask.report(&ask.client()?.freeze_policies(true).await?),
-            Action::Thaw(ask) => ask.report(&ask.client()?.freeze_policies(false).await?),
-            _ => unreachable!("run_here has done it"),
         }
     }
 }

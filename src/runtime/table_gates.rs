@@ -2,50 +2,81 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 use tracing::warn;
 
+use super::config::Config;
 use super::rules::PolicyRules;
-use super::site::Site;
+use super::site::{Site, View};
 use super::table::{FunctionTable, Note, table};
 use crate::domain::{ControllerName, FunctionName, NodeName};
-use crate::policy::{Gate, Gates, Generation, Objection, Trial};
+use crate::policy::{self, Comparison, Gate, Gates, Generation, Objection};
 
 /// Examines candidates against the table as it is.
 #[derive(Debug)]
-pub(super) struct TableTrial {
+pub(super) struct TableGates {
     /// The site holds the policies, which hold this.
     pub(super) site: Weak<Site>,
     pub(super) runtime: Handle,
 }
 
-impl Trial for TableTrial {
-    fn examine(&self, live: &Generation, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
-        let Some(site) = self.site.upgrade() else { return Ok(()) };
-        let (snapshot, now) = {
-            let view = site.view.borrow();
-            (view.snapshot.clone(), view.table.clone())
-        };
-        let config = site.config();
-        let of = |generation| table(&snapshot, &mut PolicyRules::new(generation, &snapshot, &config), &now);
-        let (before, after) = (of(live), of(candidate));
-        if !waived.contains(&Gate::Table) {
-            too_much(&before, &after, &site.policies.config().gates)
-                .map_or(Ok(()), |reason| Err(Objection { gate: Gate::Table, reason }))?;
-        }
-        let orphaned = orphaned(&before, &after);
-        if orphaned.is_empty() || waived.contains(&Gate::Orphans) {
-            return Ok(());
-        }
-        let waiting = self.runtime.block_on(waiting(&site, &orphaned));
-        waiting.map_or(Ok(()), |reason| Err(Objection { gate: Gate::Orphans, reason }))
+/// The table under a base, on controllers as they were when the comparison began.
+struct TableComparison<'a> {
+    site: Arc<Site>,
+    runtime: &'a Handle,
+    view: View,
+    config: Arc<Config>,
+    before: FunctionTable,
+    /// What waits at the servers, once somebody has asked them.
+    waiting: Option<Vec<Waiting>>,
+}
+
+/// Jobs of one function that wait at a server.
+struct Waiting {
+    function: String,
+    jobs: u64,
+    server: String,
+}
+
+impl policy::TableGates for TableGates {
+    fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>> {
+        let site = self.site.upgrade()?;
+        let (view, config) = (site.view.borrow().clone(), site.config());
+        let before = table_under(base, &view, &config);
+        Some(Box::new(TableComparison { site, runtime: &self.runtime, view, config, before, waiting: None }))
     }
 }
 
+impl Comparison for TableComparison<'_> {
+    fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        let after = table_under(candidate, &self.view, &self.config);
+        if !waived.contains(&Gate::Table) {
+            too_much(&self.before, &after, &self.site.policies.config().gates)
+                .map_or(Ok(()), |reason| Err(Objection { gate: Gate::Table, reason }))?;
+        }
+        let orphaned = orphaned(&self.before, &after);
+        if orphaned.is_empty() || waived.contains(&Gate::Orphans) {
+            return Ok(());
+        }
+        let (runtime, site) = (self.runtime, &self.site);
+        let waiting = self.waiting.get_or_insert_with(|| runtime.block_on(waiting(site)));
+        match waiting.iter().find(|waiting| orphaned.iter().any(|function| function.as_str() == waiting.function)) {
+            None => Ok(()),
+            Some(Waiting { function, jobs, server }) => Err(Objection {
+                gate: Gate::Orphans,
+                reason: format!("nobody would offer {function} any more, and jobs wait for it at {server} ({jobs})"),
+            }),
+        }
+    }
+}
+
+fn table_under(generation: &Generation, view: &View, config: &Config) -> FunctionTable {
+    table(&view.snapshot, &mut PolicyRules::new(generation, &view.snapshot, config), &view.table)
+}
+
 /// A function as one node offers it.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place<'a> {
     function: &'a FunctionName,
     controller: &'a ControllerName,
@@ -58,12 +89,15 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-fn places(table: &FunctionTable) -> BTreeSet<Place<'_>> {
-    let mut places = BTreeSet::new();
-    for (controller, node, row) in table.rows() {
-        places.extend(row.keys().map(|function| Place { function, controller, node }));
-    }
-    places
+/// Returns what a change withdraws, node by node. Nodes whose row stayed the same are not looked at.
+fn withdrawn<'a>(before: &'a FunctionTable, after: &'a FunctionTable) -> impl Iterator<Item = Place<'a>> {
+    before.rows().flat_map(|(controller, node, row)| {
+        let left = after.row(controller, node);
+        let is_same = left.is_some_and(|left| Arc::ptr_eq(left, row));
+        let offered = (!is_same).then_some(row).into_iter().flat_map(|row| row.keys());
+        let gone = offered.filter(move |function| left.is_none_or(|left| !left.contains_key(*function)));
+        gone.map(move |function| Place { function, controller, node })
+    })
 }
 
 /// Returns why a change is too large to go unasked, if it is.
@@ -74,51 +108,44 @@ fn too_much(before: &FunctionTable, after: &FunctionTable, gates: &Gates) -> Opt
     if let Some(failure) = failures(after).difference(&failures(before)).next() {
         return Some(format!("it cannot decide: {failure}"));
     }
-    let (offered, left) = (places(before), places(after));
-    let withdrawn: Vec<&Place<'_>> = offered.difference(&left).collect();
-    let example = withdrawn.first()?;
-    let is_small = withdrawn.len() <= gates.withdrawn_anyway
-        || withdrawn.len() * 100 <= offered.len() * usize::from(gates.withdrawn_percent);
+    let example = withdrawn(before, after).next()?;
+    let withdrawn = withdrawn(before, after).count();
+    let offered: usize = before.rows().map(|(_, _, row)| row.len()).sum();
+    let is_small =
+        withdrawn <= gates.withdrawn_anyway || withdrawn * 100 <= offered * usize::from(gates.withdrawn_percent);
     (!is_small).then(|| {
         format!(
-            "it withdraws {} of {} functions of nodes, such as {example}, which is more than {} % \
+            "it withdraws {withdrawn} of {offered} functions of nodes, such as {example}, which is more than {} % \
              (policies.gates.withdrawn_percent)",
-            withdrawn.len(),
-            offered.len(),
             gates.withdrawn_percent
         )
     })
 }
 
 /// Returns the functions that no node would offer any more.
-fn orphaned(before: &FunctionTable, after: &FunctionTable) -> BTreeSet<FunctionName> {
-    let functions = |table| places(table).into_iter().map(|place| place.function).collect::<BTreeSet<_>>();
-    functions(before).difference(&functions(after)).map(|function| (*function).clone()).collect()
+fn orphaned<'a>(before: &'a FunctionTable, after: &'a FunctionTable) -> BTreeSet<&'a FunctionName> {
+    let mut orphaned: BTreeSet<&FunctionName> = withdrawn(before, after).map(|place| place.function).collect();
+    for (row, _) in after.distinct_rows() {
+        orphaned.retain(|function| !row.contains_key(*function));
+    }
+    orphaned
 }
 
-/// Asks every server, and tells of jobs that wait for one of the functions. A server that does not answer is no reason:
-/// what waits there is not lost.
-async fn waiting(site: &Site, functions: &BTreeSet<FunctionName>) -> Option<String> {
+/// Asks every server what waits there. One that does not answer is passed over: what waits there is not lost.
+async fn waiting(site: &Site) -> Vec<Waiting> {
+    let mut waiting = Vec::new();
     for server in &site.servers {
-        let status = match server.status().await {
-            Ok(status) => status,
+        match server.status().await {
+            Ok(status) => waiting.extend(status.into_iter().filter(|line| line.queued > line.running).map(|line| {
+                let (jobs, server) = (line.queued - line.running, server.address().to_owned());
+                Waiting { function: line.function, jobs, server }
+            })),
             Err(error) => {
                 warn!(server = server.address(), %error, "cannot tell which jobs a change of policies would leave waiting");
-                continue;
-            }
-        };
-        for line in status {
-            let is_meant = functions.iter().any(|function| function.as_str() == line.function);
-            let jobs = line.queued.saturating_sub(line.running);
-            if is_meant && jobs > 0 {
-                let (function, server) = (line.function, server.address());
-                return Some(format!(
-                    "nobody would offer {function} any more, and jobs wait for it at {server} ({jobs})"
-                ));
             }
         }
     }
-    None
+    waiting
 }
 
 #[cfg(test)]
@@ -173,6 +200,6 @@ mod tests {
     fn a_function_is_orphaned_when_its_last_node_goes() {
         let before = FunctionTable::offering(&[("n1", "a"), ("n2", "a"), ("n1", "b")]);
         let after = FunctionTable::offering(&[("n2", "a"), ("n3", "c")]);
-        assert_eq!(orphaned(&before, &after), [FunctionName::new("build:b").unwrap()].into());
+        assert_eq!(orphaned(&before, &after), [&FunctionName::new("build:b").unwrap()].into());
     }
 }

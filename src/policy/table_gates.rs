@@ -1,23 +1,28 @@
-//! The last gates before a candidate is in force: what becomes of the function table, and of jobs that wait.
+//! The last gates before a candidate is in force, `table` and `orphans`: what becomes of what is offered, and of jobs that
+//! wait.
 //!
-//! Policies know neither; whoever keeps the table does, and says it through [`Trial`].
+//! Policies know neither; whoever keeps the function table does, and says it through [`TableGates`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::book::{Before, Book, InForce, changes, shape_of};
+use super::config::Mode;
 use super::folder::order;
 use super::generation::{Generation, Slot};
 use super::reload::Inner;
 use super::status::{Change, Gate, Refusal};
 
-/// How many gates a person can open.
-const WAIVABLE: usize = 2;
+/// Compares what candidates would offer with what is offered now.
+pub trait TableGates: Send + Sync {
+    /// Takes in what is offered under `base`; none if nobody objects to anything.
+    fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>>;
+}
 
-/// Compares what a candidate would offer with what is offered now.
-pub trait Trial: Send + Sync {
-    /// Returns the first objection that is not waived. May take a while: it is called off the async threads.
-    fn examine(&self, live: &Generation, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection>;
+/// What a base offers, to hold candidates against. All of it may take a while: it is called off the async threads.
+pub trait Comparison {
+    /// Returns the first objection that is not waived.
+    fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection>;
 }
 
 /// Why a candidate should not be in force.
@@ -48,19 +53,22 @@ impl Waiver {
     fn of(&self, policy: &str) -> BTreeSet<Gate> {
         if self.policy.as_deref().is_none_or(|only| only == policy) { self.gates.clone() } else { BTreeSet::new() }
     }
+
+    fn opens_all(&self, policy: &str) -> bool {
+        self.of(policy).is_superset(&Gate::WAIVABLE.into())
+    }
 }
 
 impl Inner {
-    /// Takes back those changes of what is in force that the trial objects to, and returns them. Each change is tried
-    /// on top of those that were let in before it, so that a refusal names the policy that it is about.
-    pub(super) fn try_out(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
-        let Some(trial) = self.trial.get().filter(|_| book.published) else { return Vec::new() };
+    /// Takes back those changes of what is in force that the gates object to, and returns them. Each change is tried on
+    /// top of those that were let in before it, so that a refusal names the policy that it is about.
+    pub(super) fn pass_table_gates(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
+        let Some(gates) = self.table_gates.get().filter(|_| book.published) else { return Vec::new() };
         let wanted = book.in_force();
-        let live = self.live.borrow().clone();
         let changed = changes(&shape_of(&before.in_force), &shape_of(&wanted));
         // What was disabled comes back as it was announced, and what a person insists on is not counted against others.
         let passes = |change: &&Change| {
-            waiver.of(&change.slot).len() == WAIVABLE
+            waiver.opens_all(&change.slot)
                 || wanted.get(&change.slot).is_some_and(|live| before.was_disabled(&change.slot, &live.version))
         };
         let (free, tried): (Vec<&Change>, Vec<&Change>) = changed.iter().partition(passes);
@@ -68,12 +76,13 @@ impl Inner {
         for change in free {
             follow(&mut let_in, &wanted, &change.slot);
         }
-        let base = self.candidate(&live, &let_in);
+        let base = self.candidate(&let_in);
+        let Some(mut comparison) = gates.against(&base).filter(|_| !tried.is_empty()) else { return Vec::new() };
         let mut refused = Vec::new();
         for Change { slot: name, .. } in tried {
             let mut attempt = let_in.clone();
             follow(&mut attempt, &wanted, name);
-            match trial.examine(&base, &self.candidate(&live, &attempt), &waiver.of(name)) {
+            match comparison.examine(&self.candidate(&attempt), &waiver.of(name)) {
                 Ok(()) => let_in = attempt,
                 Err(Objection { gate, reason }) => {
                     book.put_back(name, before);
@@ -85,10 +94,13 @@ impl Inner {
         refused
     }
 
-    fn candidate(&self, live: &Generation, in_force: &InForce) -> Generation {
+    /// Makes a generation that is only looked at: its slots fare apart from those in force, and without those on trial.
+    fn candidate(&self, in_force: &InForce) -> Generation {
+        let enforced = slots_of(in_force).into_iter().filter(|slot| slot.mode == Mode::Enforce);
+        let live = self.live.borrow();
         Generation {
             number: live.number + 1,
-            slots: slots_of(in_force),
+            slots: enforced.map(|slot| Arc::new(slot.apart())).collect(),
             blocked: live.blocked.clone(),
             monitor: self.monitor.clone(),
         }
@@ -111,5 +123,5 @@ pub(super) fn slots_of(in_force: &InForce) -> Vec<Arc<Slot>> {
 }
 
 #[cfg(test)]
-#[path = "trial_tests.rs"]
+#[path = "table_gates_tests.rs"]
 mod tests;

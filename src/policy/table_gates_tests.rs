@@ -9,8 +9,18 @@ use crate::policy::{ChangeKind, Digest, Filtered, Policies, SlotState};
 /// Objects to whatever would take a policy out, and to whatever would put a vetoing one in.
 struct Strict;
 
-impl Trial for Strict {
-    fn examine(&self, live: &Generation, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+impl TableGates for Strict {
+    fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>> {
+        Some(Box::new(StrictComparison { base }))
+    }
+}
+
+struct StrictComparison<'a> {
+    base: &'a Generation,
+}
+
+impl Comparison for StrictComparison<'_> {
+    fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
         let names = |generation: &Generation| -> BTreeSet<String> {
             generation.slots.iter().map(|slot| slot.voice.policy.to_string()).collect()
         };
@@ -20,13 +30,13 @@ impl Trial for Strict {
         if candidate.digests().contains(&Digest::of(&better())) {
             object(Gate::Table, "it withdraws everything")?;
         }
-        if names(live).is_subset(&names(candidate)) { Ok(()) } else { object(Gate::Orphans, "jobs wait") }
+        if names(self.base).is_subset(&names(candidate)) { Ok(()) } else { object(Gate::Orphans, "jobs wait") }
     }
 }
 
 fn strict(site: &Site) -> Policies {
     let policies = site.open();
-    policies.try_with(Arc::new(Strict));
+    policies.guard_table_with(Arc::new(Strict));
     policies
 }
 
@@ -35,7 +45,7 @@ fn refused(report: &crate::policy::ReloadReport) -> Vec<(&str, Gate)> {
 }
 
 #[tokio::test]
-async fn what_the_trial_objects_to_stays_out_until_a_person_waives_the_gate() {
+async fn what_the_gates_object_to_stays_out_until_a_person_waives_the_gate() {
     let site = Site::new();
     site.put("10-a.wasm", good());
     let policies = strict(&site);
@@ -102,7 +112,7 @@ async fn what_was_disabled_comes_back_unasked_and_what_replaced_it_meanwhile_doe
     site.put("20-b.wasm", good());
     let policies = site.open();
     policies.disable("a", Duration::from_secs(60), BTreeSet::new()).await.unwrap();
-    policies.try_with(Arc::new(Strict));
+    policies.guard_table_with(Arc::new(Strict));
     let report = policies.enable("a").await.unwrap();
     assert_eq!((refused(&report), report.changed[0].digest.clone()), (vec![], Digest::of(&better())));
     site.put("20-b.wasm", Guest::new("b").matching(&abstains()).build());
@@ -144,7 +154,7 @@ async fn a_rollback_waits_for_no_gate() {
     let policies = site.open();
     site.put("10-a.wasm", good());
     policies.reload().await;
-    policies.try_with(Arc::new(Strict));
+    policies.guard_table_with(Arc::new(Strict));
     let report = policies.rollback("a").await.unwrap();
     assert_eq!(report.changed[0].digest, Digest::of(&better()));
     check(&policies, &[("a", SlotState::Quarantined, Some(&better()))]);

@@ -10,10 +10,11 @@ mod new;
 mod run;
 mod test;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::{Exit, in_tokio};
 use crate::config::Config;
@@ -137,9 +138,11 @@ fn word(value: &impl serde::Serialize) -> String {
     value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// Questions and cases beyond this are a mistake.
+const LONGEST_TEXT: u64 = 16 << 20;
+
 /// Reads a text from a file, or from the standard input if it is called `-`. Only a file that ends is read.
 fn read_text(path: &Path) -> anyhow::Result<String> {
-    let limit = 16 << 20;
     let open = || -> std::io::Result<Box<dyn std::io::Read>> {
         if path == Path::new("-") {
             return Ok(Box::new(std::io::stdin()));
@@ -149,8 +152,29 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
         }
         Ok(Box::new(std::fs::File::open(path)?))
     };
-    let mut text = String::new();
-    let read = open().and_then(|file| std::io::Read::read_to_string(&mut std::io::Read::take(file, limit), &mut text));
+    let mut bytes = Vec::new();
+    // One more than the limit, so that a text that is cut is known as such.
+    let read = open().and_then(|file| file.take(LONGEST_TEXT + 1).read_to_end(&mut bytes));
     read.with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(text)
+    if bytes.len() as u64 > LONGEST_TEXT {
+        bail!("{} has more than {LONGEST_TEXT} bytes, and more are not read: split it", path.display());
+    }
+    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cases.toml");
+        std::fs::write(&path, vec![b'#'; LONGEST_TEXT as usize]).unwrap();
+        assert_eq!(read_text(&path).unwrap().len() as u64, LONGEST_TEXT);
+        std::fs::write(&path, vec![b'#'; LONGEST_TEXT as usize + 1]).unwrap();
+        assert!(read_text(&path).unwrap_err().to_string().contains("more than 16777216 bytes"));
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(read_text(&path).unwrap_err().to_string().contains("not UTF-8"));
+    }
 }

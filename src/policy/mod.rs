@@ -40,6 +40,7 @@ mod pass;
 mod question;
 mod reload;
 mod status;
+mod stopwatch;
 mod table_gates;
 mod turn;
 mod verdict;
@@ -66,7 +67,9 @@ pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
 pub use reload::{Error, Policies};
-pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
+pub use status::{
+    Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing,
+};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

@@ -10,6 +10,7 @@ use wasmtime::Engine;
 use super::binding::Sidecar;
 use super::call::{CallError, Instance};
 use super::chain::Voice;
+use super::code_cache::CodeCache;
 use super::component::{Hook, Module};
 use super::config::Config;
 use super::digest::Digest;
@@ -33,10 +34,16 @@ pub(super) struct Version {
 }
 
 /// Compiles a module, unless that was done before.
-pub(super) fn interface(engine: &Engine, config: &Config, name: &str, bytes: &[u8]) -> Result<Arc<Module>, Refusal> {
+pub(super) fn interface(
+    engine: &Engine,
+    config: &Config,
+    cache: Option<&CodeCache>,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Arc<Module>, Refusal> {
     let refuse =
         |error: super::LoadError| Refusal { slot: name.into(), gate: Gate::Interface, reason: error.to_string() };
-    Module::load(engine, bytes, &config.limits).map(Arc::new).map_err(refuse)
+    Module::load(engine, bytes, &config.limits, cache).map(Arc::new).map_err(refuse)
 }
 
 /// Binds a module to its settings, and tries both.

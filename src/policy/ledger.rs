@@ -129,9 +129,8 @@ impl Ledger {
         write_whole(&self.folder.join("live.json"), &serde_json::to_vec_pretty(page)?)
     }
 
-    /// Throws away modules that nothing needs any more.
-    pub(super) fn prune(&self, page: &Page) -> io::Result<()> {
-        let needed = page.modules();
+    /// Throws away all other modules.
+    pub(super) fn keep_only(&self, needed: &BTreeSet<&Digest>) -> io::Result<()> {
         for file in fs::read_dir(self.folder.join("modules"))? {
             let file = file?;
             let digest = file.file_name().to_str().and_then(|name| name.strip_suffix(".wasm")).map(str::to_owned);
@@ -178,7 +177,7 @@ mod tests {
         let entry = Entry { stem: "10-a".into(), since: 3, live, previous: None };
         let page = Page { generation: 3, policies: [("a".to_owned(), entry)].into(), ..Page::default() };
         ledger.write(&page).unwrap();
-        ledger.prune(&page).unwrap();
+        ledger.keep_only(&page.modules()).unwrap();
         assert_eq!(ledger.read().unwrap(), page);
         assert_eq!(ledger.module(&one).unwrap(), b"one");
         assert!(ledger.module(&other).is_err());

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use wasmtime::Engine;
 
 use super::book::{Book, Live, Previous};
+use super::code_cache::CodeCache;
 use super::config::Config;
 use super::engine;
 use super::folder;
@@ -26,7 +27,9 @@ pub enum Error {
     Engine(String),
     #[error("failed to open the policy state folder {folder}: {source}; give the daemon the right to write there")]
     State { folder: String, source: std::io::Error },
-    #[error("failed to write into the policy state folder {folder}: {source}; nothing was changed, since a restart would forget it")]
+    #[error(
+        "failed to write into the policy state folder {folder}: {source}; nothing was changed, since a restart would forget it"
+    )]
     NotWritten { folder: String, source: std::io::Error },
     #[error("policy.secret_parameters: {0}")]
     SecretParameters(String),
@@ -55,6 +58,8 @@ pub(super) struct Inner {
     pub(super) engine: Engine,
     pub(super) monitor: Monitor,
     pub(super) ledger: Option<Ledger>,
+    /// None without a state folder, or if it is not the daemon's alone.
+    pub(super) code_cache: Option<CodeCache>,
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
@@ -86,12 +91,21 @@ impl Policies {
         };
         let ledger = config.state.as_deref().map(Ledger::open).transpose().map_err(state_error)?;
         let page = ledger.as_ref().map(Ledger::read).transpose().map_err(state_error)?.unwrap_or_default();
+        let code_cache = config.state.as_deref().and_then(|state| {
+            let opened = CodeCache::open(state, &engine);
+            opened
+                .inspect_err(
+                    |error| tracing::warn!(%error, "compiled policies are not kept, and each start compiles them"),
+                )
+                .ok()
+        });
         let nothing = Generation { number: 0, slots: Vec::new(), blocked: Vec::new(), monitor: monitor.clone() };
         let inner = Inner {
             config,
             engine,
             monitor,
             ledger,
+            code_cache,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
             table_gates: OnceLock::new(),

@@ -263,7 +263,7 @@ impl Inner {
         let in_force = book.live.values().map(|live| &live.version.module).find(|module| module.digest == digest);
         match in_force {
             Some(module) => Ok(module.clone()),
-            None => gate::interface(&self.engine, &self.config, name, bytes),
+            None => gate::interface(&self.engine, &self.config, self.code_cache.as_ref(), name, bytes),
         }
     }
 
@@ -374,10 +374,18 @@ impl Inner {
         }
         book.complaints = complaints;
         self.show(view);
-        if let Some(Err(error)) = self.ledger.as_ref().map(|ledger| ledger.prune(&book.written)) {
+        self.throw_away(book);
+        ReloadReport { done: look.refused.is_empty(), generation: book.number, changed, refused: look.refused }
+    }
+
+    /// Throws away what is no longer needed, unless it was not written down that it is not.
+    fn throw_away(&self, book: &Book) {
+        let Some(ledger) = self.ledger.as_ref().filter(|_| book.page() == book.written) else { return };
+        let modules = book.written.modules();
+        let code = self.code_cache.as_ref().map_or(Ok(()), |cache| cache.keep_only(&modules));
+        if let Err(error) = ledger.keep_only(&modules).and(code) {
             warn!(%error, "what is no longer needed of policies could not be thrown away");
         }
-        ReloadReport { done: look.refused.is_empty(), generation: book.number, changed, refused: look.refused }
     }
 
     /// Returns whether the site must not do without a policy that is not in force. One that is dropped into a running

@@ -91,7 +91,7 @@ impl Workbench {
             .and_then(|file| Ok((file.stem, file.contents?)))
             .map_err(|reason| refuse(Gate::Folder, format!("{}: {reason}", path.display())))?;
         let engine = engine::start(&config.limits).map_err(|error| reload::Error::Engine(format!("{error:#}")))?;
-        let module = Module::load(&engine, &contents.module, &config.limits).map_err(|error| {
+        let module = Module::load(&engine, &contents.module, &config.limits, None).map_err(|error| {
             let shown = path.display().to_string();
             let component = path.with_extension("component.wasm").display().to_string();
             // The line to run, with this file's name in it.

@@ -140,4 +140,4 @@ pub(super) fn slots_of(in_force: &InForce) -> Vec<Arc<Slot>> {
 
 #[cfg(test)]
 #[path = "table_gates_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -469,3 +469,7 @@ fn put_in_force(book: &mut Book, name: &str, version: Version) {
     };
     book.live.insert(name.to_owned(), live);
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

@@ -123,7 +123,9 @@ impl From<policy::Error> for Failure {
     fn from(error: policy::Error) -> Self {
         match &error {
             policy::Error::Unknown(_) => Self::NotFound(error.to_string()),
-            policy::Error::Engine(_) | policy::Error::State { .. } | policy::Error::NotWritten { .. } => Self::Broken(error.to_string()),
+            policy::Error::Engine(_) | policy::Error::State { .. } | policy::Error::NotWritten { .. } => {
+                Self::Broken(error.to_string())
+            }
             _ => Self::Refused(error.to_string()),
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::digest::Digest;
 use super::gate::Version;
 use super::ledger::{Candidate, Entry, Kept, Page, TurnedDown};
-use super::status::{Change, ChangeKind, ReloadCost, Refusal};
+use super::status::{Change, ChangeKind, Refusal, ReloadCost};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Book {
@@ -182,7 +182,7 @@ impl Version {
     }
 
     pub(super) fn kept(&self) -> Kept {
-        Kept { module: self.module.digest.clone(), sidecar: self.sidecar.clone() }
+        Kept { module: self.module.digest.clone(), sidecar: self.sidecar.clone(), signatures: self.signatures.clone() }
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::folder::fingerprint;
+use super::signature::Signatures;
 use super::status::Refusal;
 
 /// A folder of our own.
@@ -67,6 +68,9 @@ pub(super) struct Entry {
 pub(super) struct Kept {
     pub(super) module: Digest,
     pub(super) sidecar: Option<String>,
+    /// Asked again when it is restored, since a key may have been withdrawn.
+    #[serde(default)]
+    pub(super) signatures: Signatures,
 }
 
 impl Page {
@@ -173,7 +177,7 @@ mod tests {
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
         ledger.keep(&one, b"one").unwrap();
         ledger.keep(&other, b"other").unwrap();
-        let live = Kept { module: one.clone(), sidecar: Some("x".into()) };
+        let live = Kept { module: one.clone(), sidecar: Some("x".into()), signatures: Signatures::default() };
         let entry = Entry { stem: "10-a".into(), since: 3, live, previous: None };
         let page = Page { generation: 3, policies: [("a".to_owned(), entry)].into(), ..Page::default() };
         ledger.write(&page).unwrap();

@@ -41,6 +41,7 @@ mod need;
 mod pass;
 mod question;
 mod reload;
+mod signature;
 mod status;
 mod stopwatch;
 mod table_gates;
@@ -55,6 +56,8 @@ mod written;
 mod guest;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod signer;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 pub use call::CallError;
@@ -69,9 +72,8 @@ pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
 pub use reload::{Error, Policies};
-pub use status::{
-    Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing,
-};
+pub use signature::{PublicKey, Signed};
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

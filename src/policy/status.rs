@@ -59,6 +59,9 @@ pub struct SlotStatus {
     pub file: Option<String>,
     /// Of the version in force.
     pub digest: Option<Digest>,
+    /// Whose keys have signed that version.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// Since which generation that version is in force.
     pub generation: Option<u64>,
     pub hooks: BTreeSet<Hook>,
@@ -144,6 +147,8 @@ pub enum Gate {
     Folder,
     /// The `sha256` pin.
     Pin,
+    /// Has somebody whom the site trusts signed it.
+    Signature,
     /// Rolled back before.
     Quarantine,
     /// Is it a component that exports hooks and imports nothing.
@@ -167,6 +172,7 @@ impl fmt::Display for Gate {
         f.write_str(match self {
             Self::Folder => "folder",
             Self::Pin => "pin",
+            Self::Signature => "signature",
             Self::Quarantine => "quarantine",
             Self::Interface => "interface",
             Self::Settings => "settings",

@@ -149,8 +149,7 @@ impl Inner {
             let file_name = file.file_name();
             let sidecar = file.contents.as_ref().ok().and_then(|contents| contents.sidecar.clone());
             let candidate = file.contents.as_ref().ok();
-            let candidate =
-                candidate.map(|it| Candidate { stem: file.stem.clone(), fingerprint: it.fingerprint() });
+            let candidate = candidate.map(|it| Candidate { stem: file.stem.clone(), fingerprint: it.fingerprint() });
             let refusal = self.consider(book, &file, candidate.as_ref(), &mut look.took).err();
             look.refused.extend(refusal.clone());
             if refusal.is_some() {
@@ -200,8 +199,10 @@ impl Inner {
         let refuse = |gate: Gate, reason: String| Refusal { slot: name.clone(), gate, reason };
         let contents = file.contents.as_ref().map_err(|reason| refuse(Gate::Folder, reason.clone()))?;
         let Some(candidate) = candidate else { return Ok(()) };
-        let in_force = book.live.get(name).map(|live| live.version.candidate());
-        if in_force.as_ref() == Some(candidate) {
+        // Each time: whoever vouches may change while the version does not.
+        let signed = took.time(Stage::Read, || gate::vouched(&self.config, name, &file.stem, contents))?;
+        if let Some(live) = book.live.get_mut(name).filter(|live| live.version.candidate() == *candidate) {
+            live.version.vouched(signed, &contents.signatures);
             return Ok(());
         }
         let kept = book.kept.get(name).map(Entry::candidate);
@@ -218,10 +219,12 @@ impl Inner {
         let same = |live: &&mut Live| live.version.fingerprint == candidate.fingerprint;
         if let Some(live) = book.live.get_mut(name).filter(same) {
             live.version.stem.clone_from(&file.stem);
+            live.version.vouched(signed, &contents.signatures);
             return Ok(());
         }
         match self.prepare(book, file, contents, took) {
-            Ok(version) => {
+            Ok(mut version) => {
+                version.vouched(signed, &contents.signatures);
                 book.refused.remove(name);
                 put_in_force(book, name, version);
                 Ok(())
@@ -254,12 +257,6 @@ impl Inner {
     /// Compiles a module, unless one in force is the same.
     fn module(&self, book: &Book, name: &str, bytes: &[u8]) -> Result<Arc<super::component::Module>, Refusal> {
         let digest = Digest::of(bytes);
-        if let Some(pin) = self.config.guard(name).sha256.filter(|pin| *pin != digest) {
-            let reason = format!(
-                "its sha256 is {digest}, and policies.slots.{name}.sha256 accepts {pin} only: change one of them"
-            );
-            return Err(Refusal { slot: name.to_owned(), gate: Gate::Pin, reason });
-        }
         let in_force = book.live.values().map(|live| &live.version.module).find(|module| module.digest == digest);
         match in_force {
             Some(module) => Ok(module.clone()),
@@ -289,10 +286,14 @@ impl Inner {
     pub(super) fn restore(&self, book: &Book, name: &str, stem: &str, kept: &Kept) -> Result<Version, Refusal> {
         let unkept = |reason: String| Refusal { slot: name.to_owned(), gate: Gate::Folder, reason };
         let ledger = self.ledger.as_ref().ok_or_else(|| unkept("no state folder is configured".into()))?;
-        let bytes =
-            ledger.module(&kept.module).map_err(|error| unkept(format!("the kept module is unreadable: {error}")))?;
-        let module = self.module(book, name, &bytes)?;
-        gate::settle(&self.config, name, stem, module, kept.sidecar.as_deref())
+        let module = ledger.module(&kept.module);
+        let module = module.map_err(|error| unkept(format!("the kept module is unreadable: {error}")))?;
+        let contents = Contents { module, sidecar: kept.sidecar.clone(), signatures: kept.signatures.clone() };
+        let signed = gate::vouched(&self.config, name, stem, &contents)?;
+        let module = self.module(book, name, &contents.module)?;
+        let mut version = gate::settle(&self.config, name, stem, module, contents.sidecar.as_deref())?;
+        version.vouched(signed, &contents.signatures);
+        Ok(version)
     }
 
     /// Policies that the configuration names and requires have to be there, whatever the folder looks like.
@@ -423,6 +424,7 @@ impl Inner {
                 name: name.clone(),
                 file: row.file.clone(),
                 digest: live.map(|live| live.version.module.digest.clone()),
+                signed_by: live.and_then(|live| live.version.signed.as_ref()?.names()),
                 generation: live.map(|live| live.since),
                 hooks: live.map(|live| gate::hooks_of(&live.version)).unwrap_or_default(),
                 state: if book.disabled.contains_key(name) { SlotState::Disabled } else { state(live.is_some(), row) },

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 
 use super::{Exit, in_tokio};
 use crate::config::Config;
-use crate::policy::{self, Workbench};
+use crate::policy::{self, PublicKey, Signed, Workbench};
 
 pub(super) use ask::table;
 
@@ -112,6 +112,30 @@ struct File {
     config: Option<PathBuf>,
 }
 
+/// Whose signatures count.
+#[derive(Debug, clap::Args)]
+struct Keys {
+    /// Demand that this key has signed it: the key, or a file such as minisign.pub. May be repeated.
+    #[arg(long = "key", value_name = "KEY|FILE", value_parser = key)]
+    keys: Vec<PublicKey>,
+}
+
+impl Keys {
+    fn add_to(&self, config: &mut policy::Config) {
+        for key in &self.keys {
+            config.keys.insert("--key".to_owned() + " " + &key.id(), key.clone());
+            config.signed = Some(true);
+        }
+    }
+}
+
+fn key(text: &str) -> Result<PublicKey, String> {
+    PublicKey::try_from(text.to_owned()).or_else(|error| match std::fs::metadata(text) {
+        Ok(_) => PublicKey::try_from(read_text(Path::new(text)).map_err(|error| format!("{error:#}"))?),
+        Err(_) => Err(error),
+    })
+}
+
 impl File {
     fn config(&self) -> anyhow::Result<policy::Config> {
         Ok(match &self.config {
@@ -122,7 +146,10 @@ impl File {
 
     /// Opens it for its author, who waits for a compilation longer than a daemon does.
     fn open(&self) -> anyhow::Result<Workbench> {
-        let mut config = self.config()?;
+        self.open_under(self.config()?)
+    }
+
+    fn open_under(&self, mut config: policy::Config) -> anyhow::Result<Workbench> {
         config.limits.compile_timeout = config.limits.compile_timeout.max(PATIENCE);
         Workbench::open(&self.file, &config).with_context(|| self.refused())
     }
@@ -140,6 +167,14 @@ fn word(value: &impl serde::Serialize) -> String {
 
 /// Questions and cases beyond this are a mistake.
 const LONGEST_TEXT: u64 = 16 << 20;
+
+/// Returns how files are signed, in a line.
+fn signature(signed: &Signed) -> String {
+    match (signed.names(), &signed.fault) {
+        (Some(names), _) => format!("by {names}"),
+        (None, fault) => format!("none that counts: {}", fault.as_deref().unwrap_or_default()),
+    }
+}
 
 /// Reads a text from a file, or from the standard input if it is called `-`. Only a file that ends is read.
 fn read_text(path: &Path) -> anyhow::Result<String> {

@@ -51,6 +51,7 @@ impl CodeCache {
     /// # Errors
     /// A folder that somebody else could write into.
     pub(super) fn open(state: &Path, engine: &Engine) -> io::Result<Self> {
+        let state = &fs::canonicalize(state)?;
         let folder = state.join(FOLDER);
         match DirBuilder::new().mode(0o700).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

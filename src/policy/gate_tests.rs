@@ -1,4 +1,7 @@
 use std::fs;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::policy::config::SlotGuard;
@@ -103,6 +106,32 @@ async fn signatures_are_demanded_of_those_of_whom_the_site_demands_them() {
     site.config.signed = None;
     site.config.slots.insert("a".into(), SlotGuard { signed: Some(false), ..SlotGuard::default() });
     check(&site.open(), &[("a", SlotState::Live, Some(&good()))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_comes_after_its_policy_lets_it_in() {
+    let ours = Signer::new();
+    let site = trusting(&ours);
+    let policies = Arc::new(site.open());
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn(policies.clone().watch(stop.clone()));
+    site.put("10-a.wasm", good());
+    site.put("10-a.toml", "");
+    site.put("10-a.toml.minisig", ours.sign("10-a.toml", ""));
+    let refused = async {
+        while policies.list().iter().all(|policy| policy.state != SlotState::Refused) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), refused).await.expect("in time");
+    site.put("10-a.wasm.minisig", ours.sign("10-a.wasm", good()));
+    let mut live = policies.subscribe();
+    let comes_in = live.wait_for(|generation| generation.digests() == [Digest::of(&good())]);
+    tokio::time::timeout(Duration::from_secs(20), comes_in).await.expect("in time").unwrap();
+    stop.cancel();
+    watching.await.unwrap();
+    // Nor is a signature a policy, or settings of one.
+    assert_eq!(policies.list().len(), 1);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -95,7 +96,8 @@ impl Kept {
 
 impl Ledger {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder.join("modules"))?;
+        // Whatever the umask says: where others may write, no compiled code is kept.
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(folder.join("modules"))?;
         Ok(Self { folder: folder.to_owned() })
     }
 

@@ -46,6 +46,7 @@ fn what_is_documented_can_be_written() {
         "status --names --json",
         "policy list --json",
         "policy check 10-a.wasm --config layshaft.toml --json",
+        "policy check 10-a.wasm --key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
         "policy new a-b1 --lang rust --into /tmp",
         "policy inspect 10-a.wasm --json",
         "policy run 10-a.wasm --hook naming.names --input - --settings a.toml --grant widen --grant values --json",
@@ -117,6 +118,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy run a.wasm --hook naming",
         "policy run a.wasm --hook naming --input {} --grant everything",
         "policy bench a.wasm --times 0",
+        "policy check a.wasm --key RWQ",
         "policy schema naming",
         "completions klingon",
     ] {

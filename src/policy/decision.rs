@@ -43,16 +43,26 @@ pub struct Outcome {
     pub duration: Duration,
 }
 
+impl Request<'_> {
+    /// Shows the same request with nothing of a client's choice in it: what the project declares, each empty, in place of
+    /// what was sent.
+    fn without_input<R>(&self, look: impl FnOnce(&Request<'_>) -> R) -> R {
+        let declared = self.project.parameters.iter().flatten();
+        let requested: Parameters = declared.map(|parameter| (parameter.name.as_str(), "")).collect();
+        look(&Request { requested: &requested, client_asks_offline: false, ..*self })
+    }
+}
+
 impl Generation {
     /// Decides which parameters go on to the build, or that there is none.
     pub fn filter(&self, request: &Request<'_>) -> Filtered {
-        let heard = self.hear(Hook::Parameters, request, |slot| slot.parameters_question(request), Instance::filter);
+        let heard = self.hear(Hook::Parameters, request, Slot::parameters_question, Instance::filter);
         chain::parameters(request.requested, request.project, &heard)
     }
 
     /// Decides what becomes of the node when the build starts.
     pub fn build_started(&self, request: &Request<'_>) -> Start {
-        let heard = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), Instance::build_started);
+        let heard = self.hear(Hook::Offline, request, Slot::offline_question, Instance::build_started);
         chain::build_started(request.client_asks_offline, &heard)
     }
 
@@ -71,7 +81,7 @@ impl Generation {
             }
             Ok(verdict)
         };
-        let heard = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), ask);
+        let heard = self.hear(Hook::Offline, request, Slot::offline_question, ask);
         chain::build_ended(request.client_asks_offline, &heard)
     }
 
@@ -79,19 +89,29 @@ impl Generation {
         &self,
         hook: Hook,
         request: &Request<'_>,
-        question: impl Fn(&Slot) -> Q,
+        question: impl Fn(&Slot, &Request<'_>) -> Q,
         ask: impl Fn(&mut Instance, &Q) -> Result<Explained<A>, CallError> + Copy + Send + 'static,
     ) -> Vec<Heard<'_, A>> {
         let bound =
             |slot: &&Arc<Slot>| slot.bind.holds(request.controller, &request.project.name, &request.node.labels);
         let mut heard = Vec::new();
         for slot in self.with_hook(hook).filter(bound) {
-            let question = question(slot);
+            let asked = question(slot, request);
             let mask = Mask::of(request.requested);
             match slot.mode {
                 Mode::Enforce => {
-                    let answer = slot.start().and_then(|mut instance| ask(&mut instance, &question));
-                    slot.health.note(hook, answer.as_ref().err().map(ToString::to_string));
+                    let answer = slot.start().and_then(|mut instance| ask(&mut instance, &asked));
+                    match &answer {
+                        Ok(_) => slot.health.note(hook, None),
+                        // A client that can make a policy fail must not be able to have it rolled back.
+                        Err(error) => {
+                            let plain = request.without_input(|request| question(slot, request));
+                            match slot.start().and_then(|mut instance| ask(&mut instance, &plain)) {
+                                Ok(_) => slot.health.note_of_input(hook, error.to_string()),
+                                Err(_) => slot.health.note(hook, Some(error.to_string())),
+                            }
+                        }
+                    }
                     if let Err(error) = &answer {
                         error!(slot = %slot.voice.name, %hook, project = %request.project.name, %error, "policy failed");
                     }
@@ -100,7 +120,7 @@ impl Generation {
                 }
                 Mode::Monitor => self
                     .monitor
-                    .observe_job(hook, slot, &request.project.name, mask, move |instance| ask(instance, &question)),
+                    .observe_job(hook, slot, &request.project.name, mask, move |instance| ask(instance, &asked)),
             }
         }
         heard

@@ -18,7 +18,7 @@ use super::access::{Access, Caller, Denied, Need};
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::daemon::{Daemon, Failure};
 use crate::domain::human_duration;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::policy::{Gate, ReloadReport, Standing};
 use crate::runtime::status::{Mode, Status};
 
 /// No request needs a body.
@@ -125,7 +125,7 @@ async fn builds<D: Daemon>(
     Ok(Json(daemon.builds(limit).await.map_err(IntoResponse::into_response)?))
 }
 
-async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Vec<SlotStatus>> {
+async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Standing> {
     Json(daemon.policies())
 }
 

@@ -13,6 +13,7 @@
 //! is ever answered by asking the next policy instead. Only `bindings` knows wit types. Calls are synchronous and may
 //! take milliseconds: call them off the async threads.
 
+mod again;
 mod answers;
 mod binding;
 mod bindings;
@@ -38,6 +39,7 @@ mod monitor;
 mod need;
 mod pass;
 mod question;
+mod record;
 mod reload;
 mod status;
 mod table_gates;
@@ -65,6 +67,10 @@ pub use digest::Digest;
 pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
+pub use record::{
+    Answered, Asked, Composed, EndedSo, Failure, FailureClass, Fate, JobAsked, MatchAsked, NameAsked, Record, Sent,
+    SentValue, SlotTold, Told as ToldBySlot,
+};
 pub use reload::{Error, Policies};
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 pub use table_gates::{Comparison, Objection, TableGates};

@@ -34,13 +34,17 @@ mod generation;
 mod health;
 mod laws;
 mod ledger;
+mod loosening;
 mod mask;
 mod monitor;
 mod need;
 mod pass;
 mod question;
 mod record;
+mod rehearsal;
 mod reload;
+mod replay;
+mod replay_gate;
 mod status;
 mod table_gates;
 mod turn;
@@ -71,7 +75,10 @@ pub use record::{
     Answered, Asked, Composed, EndedSo, Failure, FailureClass, Fate, JobAsked, MatchAsked, NameAsked, Record, Sent,
     SentValue, SlotTold, Told as ToldBySlot,
 };
+pub use rehearsal::{Rehearsal, Wanted};
 pub use reload::{Error, Policies};
+pub use replay::{Example, Kind, Replayed};
+pub use replay_gate::Decisions;
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};

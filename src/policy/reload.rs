@@ -13,6 +13,7 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
+use super::replay_gate::Decisions;
 use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
 use super::table_gates::{TableGates, Waiver};
 
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
+    pub(super) decisions: OnceLock<Arc<dyn Decisions>>,
     view: Mutex<View>,
 }
 
@@ -91,6 +93,7 @@ impl Policies {
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
             table_gates: OnceLock::new(),
+            decisions: OnceLock::new(),
             view: Mutex::default(),
         };
         inner.turn(&mut inner.book(), true, &Waiver::default());
@@ -109,6 +112,11 @@ impl Policies {
     /// Has every change pass these gates too, from now on. The first ones stay.
     pub fn guard_table_with(&self, gates: Arc<dyn TableGates>) {
         let _there_already = self.inner.table_gates.set(gates);
+    }
+
+    /// Has every change pass the gate `replay` too, from now on. The first decisions stay.
+    pub fn replay_from(&self, decisions: Arc<dyn Decisions>) {
+        let _there_already = self.inner.decisions.set(decisions);
     }
 
     /// Looks at the folder now, also at versions that were refused before.
@@ -226,7 +234,7 @@ impl Inner {
         let before = book.before();
         book.live.insert(name.to_owned(), Live { version, since: 0, came: None, previous: None });
         // Whoever rolls back is in a hurry: no gate is in the way.
-        let waiver = Waiver::for_one(name, Gate::WAIVABLE.into());
+        let waiver = Waiver::for_one(name, format!("layshaft policy rollback {name}"), Gate::WAIVABLE.into());
         Ok(self.turn_since(book, &before, &waiver))
     }
 
@@ -259,7 +267,8 @@ impl Inner {
         book.kept.remove(name);
         book.disabled.remove(name);
         book.retired.insert(name.to_owned());
-        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, waived)))
+        let waiver = Waiver::for_one(name, format!("layshaft policy retire {name}"), waived);
+        Ok(self.turn_since(&mut book, &before, &waiver))
     }
 
     fn disable(&self, name: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
@@ -270,7 +279,8 @@ impl Inner {
         tracing::warn!(slot = %name, ?how_long, "policy disabled");
         let before = book.before();
         book.disabled.insert(name.to_owned(), SystemTime::now() + how_long.min(LONGEST_DISABLED));
-        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, waived)))
+        let command = format!("layshaft policy disable {name} --for {}m", how_long.as_secs().div_ceil(60));
+        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, command, waived)))
     }
 
     fn enable(&self, name: &str) -> Result<ReloadReport, Error> {

@@ -117,6 +117,8 @@ pub enum Gate {
     Table,
     /// Would jobs that wait lose the last worker that can take them.
     Orphans,
+    /// What would have become of jobs that are done.
+    Replay,
 }
 
 impl fmt::Display for Gate {
@@ -132,13 +134,14 @@ impl fmt::Display for Gate {
             Self::Frozen => "frozen",
             Self::Table => "table",
             Self::Orphans => "orphans",
+            Self::Replay => "replay",
         })
     }
 }
 
 impl Gate {
     /// Those that a person can waive; the others say what is wrong with the file itself.
-    pub const WAIVABLE: [Self; 2] = [Self::Table, Self::Orphans];
+    pub const WAIVABLE: [Self; 3] = [Self::Table, Self::Orphans, Self::Replay];
 }
 
 /// Reads the gates that a person can waive.
@@ -147,7 +150,7 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let waivable = Self::WAIVABLE.into_iter().find(|gate| gate.to_string() == text);
-        waivable.ok_or_else(|| "only the gates `table` and `orphans` can be waived".to_owned())
+        waivable.ok_or_else(|| "only the gates `table`, `orphans` and `replay` can be waived".to_owned())
     }
 }
 

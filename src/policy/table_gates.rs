@@ -1,7 +1,8 @@
-//! The last gates before a candidate is in force, `table` and `orphans`: what becomes of what is offered, and of jobs that
-//! wait.
+//! The last gates before a candidate is in force: `table` and `orphans`, what becomes of what is offered and of jobs that
+//! wait; `replay`, what would have become of jobs that are done.
 //!
-//! Policies know neither; whoever keeps the function table does, and says it through [`TableGates`].
+//! Policies know none of that; whoever keeps the function table says it through [`TableGates`], whoever keeps decisions
+//! through [`Decisions`](super::Decisions).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::config::Mode;
 use super::folder::order;
 use super::generation::{Generation, Slot};
 use super::reload::Inner;
-use super::status::{Change, Gate, Refusal};
+use super::replay_gate::ReplayGate;
+use super::status::{Change, ChangeKind, Gate, Refusal};
 
 /// Compares what candidates would offer with what is offered now.
 pub trait TableGates: Send + Sync {
@@ -37,21 +39,43 @@ pub struct Objection {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiver {
     gates: BTreeSet<Gate>,
-    /// For this policy alone; for every one if it is none.
-    policy: Option<String>,
+    only: Option<Only>,
+}
+
+/// A waiver is for one policy alone.
+#[derive(Clone, Debug)]
+struct Only {
+    policy: String,
+    /// What the person asked for, as a command.
+    command: String,
 }
 
 impl Waiver {
     pub(super) fn for_all(gates: BTreeSet<Gate>) -> Self {
-        Self { gates, policy: None }
+        Self { gates, only: None }
     }
 
-    pub(super) fn for_one(policy: &str, gates: BTreeSet<Gate>) -> Self {
-        Self { gates, policy: Some(policy.to_owned()) }
+    /// Waives gates for one policy; `command` is what a person would say again, with more gates waived.
+    pub(super) fn for_one(policy: &str, command: impl Into<String>, gates: BTreeSet<Gate>) -> Self {
+        Self { gates, only: Some(Only { policy: policy.to_owned(), command: command.into() }) }
     }
 
     fn of(&self, policy: &str) -> BTreeSet<Gate> {
-        if self.policy.as_deref().is_none_or(|only| only == policy) { self.gates.clone() } else { BTreeSet::new() }
+        let is_meant = self.only.as_ref().is_none_or(|only| only.policy == policy);
+        if is_meant { self.gates.clone() } else { BTreeSet::new() }
+    }
+
+    /// Returns what to say to have a change pass a gate.
+    fn how_to_waive(&self, change: &Change, gate: Gate) -> String {
+        let only = self.only.as_ref().filter(|only| only.policy == change.slot);
+        let (command, does) = match (only, change.kind) {
+            (Some(only), _) => (&*only.command, "does it"),
+            (None, ChangeKind::Removed) => ("layshaft policy reload", "lets it go"),
+            (None, _) => ("layshaft policy reload", "lets it in"),
+        };
+        let gates = self.of(&change.slot).into_iter().chain([gate]);
+        let flags: String = gates.map(|gate| format!(" --accept {gate}")).collect();
+        format!("`{command}{flags}` {does} all the same")
     }
 
     fn opens_all(&self, policy: &str) -> bool {
@@ -62,8 +86,10 @@ impl Waiver {
 impl Inner {
     /// Takes back those changes of what is in force that the gates object to, and returns them. Each change is tried on
     /// top of those that were let in before it, so that a refusal names the policy that it is about.
-    pub(super) fn pass_table_gates(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
-        let Some(gates) = self.table_gates.get().filter(|_| book.published) else { return Vec::new() };
+    pub(super) fn pass_last_gates(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
+        if !book.published {
+            return Vec::new();
+        }
         let wanted = book.in_force();
         let changed = changes(&shape_of(&before.in_force), &shape_of(&wanted));
         // What was disabled comes back as it was announced, and what a person insists on is not counted against others.
@@ -72,21 +98,35 @@ impl Inner {
                 || wanted.get(&change.slot).is_some_and(|live| before.was_disabled(&change.slot, &live.version))
         };
         let (free, tried): (Vec<&Change>, Vec<&Change>) = changed.iter().partition(passes);
+        if tried.is_empty() {
+            return Vec::new();
+        }
         let mut let_in = before.in_force.clone();
         for change in free {
             follow(&mut let_in, &wanted, &change.slot);
         }
         let base = self.candidate(&let_in);
-        let Some(mut comparison) = gates.against(&base).filter(|_| !tried.is_empty()) else { return Vec::new() };
+        let mut comparison = self.table_gates.get().and_then(|gates| gates.against(&base));
+        let decisions = self.decisions.get().filter(|_| self.config.gates.replay > 0);
+        let mut replay = decisions.map(|decisions| ReplayGate::new(&**decisions, &self.config.gates));
         let mut refused = Vec::new();
-        for Change { slot: name, .. } in tried {
+        for change in tried {
+            let name = &change.slot;
             let mut attempt = let_in.clone();
             follow(&mut attempt, &wanted, name);
-            match comparison.examine(&self.candidate(&attempt), &waiver.of(name)) {
-                Ok(()) => let_in = attempt,
+            let (candidate, waived) = (self.candidate(&attempt), waiver.of(name));
+            let mut examined = comparison.as_mut().map_or(Ok(()), |table| table.examine(&candidate, &waived));
+            if let Some(replay) = replay.as_mut().filter(|_| examined.is_ok() && !waived.contains(&Gate::Replay)) {
+                examined = replay.examine(&self.candidate(&let_in), &candidate);
+            }
+            match examined {
+                Ok(()) => {
+                    let_in = attempt;
+                    replay.as_mut().into_iter().for_each(ReplayGate::forget_live);
+                }
                 Err(Objection { gate, reason }) => {
                     book.put_back(name, before);
-                    let reason = format!("{reason}; `layshaft policy reload --accept {gate}` lets it in all the same");
+                    let reason = format!("{reason}; {}", waiver.how_to_waive(change, gate));
                     refused.push(Refusal { slot: name.clone(), gate, reason });
                 }
             }

@@ -92,7 +92,7 @@ impl Inner {
             Ok(files) => self.take_in(book, &mut look, files),
         }
         self.demand_required(book, &mut look);
-        for refusal in self.pass_table_gates(book, before, waiver) {
+        for refusal in self.pass_last_gates(book, before, waiver) {
             look.refuse(book, refusal);
         }
         self.publish(book, before, look)

@@ -78,7 +78,7 @@ pub use record::{
 pub use rehearsal::{Rehearsal, Wanted};
 pub use reload::{Error, Policies};
 pub use replay::{Example, Kind, Replayed};
-pub use replay_gate::Decisions;
+pub use replay_gate::PastDecisions;
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};

@@ -13,7 +13,7 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
-use super::replay_gate::Decisions;
+use super::replay_gate::PastDecisions;
 use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
 use super::table_gates::{TableGates, Waiver};
 
@@ -58,7 +58,7 @@ pub(super) struct Inner {
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
-    pub(super) decisions: OnceLock<Arc<dyn Decisions>>,
+    pub(super) decisions: OnceLock<Arc<dyn PastDecisions>>,
     view: Mutex<View>,
 }
 
@@ -115,7 +115,7 @@ impl Policies {
     }
 
     /// Has every change pass the gate `replay` too, from now on. The first decisions stay.
-    pub fn replay_from(&self, decisions: Arc<dyn Decisions>) {
+    pub fn replay_from(&self, decisions: Arc<dyn PastDecisions>) {
         let _there_already = self.inner.decisions.set(decisions);
     }
 

@@ -1,6 +1,6 @@
 //! The gate `replay`: what the last recorded decisions would become under a candidate.
 //!
-//! Policies do not keep decisions; whoever does says so through [`Decisions`].
+//! Policies do not keep decisions; whoever does says so through [`PastDecisions`].
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::table_gates::Objection;
 const MOST_RECORDS: usize = 10_000;
 
 /// Remembers what policies have decided.
-pub trait Decisions: Send + Sync {
+pub trait PastDecisions: Send + Sync {
     /// Returns the last decisions, the newest first. May take a while: it is called off the async threads.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ pub trait Decisions: Send + Sync {
 
 /// The gate during one look at the folder: decisions are read once, and only if something is to be examined.
 pub(super) struct ReplayGate<'a> {
-    decisions: &'a dyn Decisions,
+    decisions: &'a dyn PastDecisions,
     gates: &'a Gates,
     records: Option<Vec<Record>>,
     /// What is in force, asked; none until then, and again once something else was let in.
@@ -36,7 +36,7 @@ pub(super) struct ReplayGate<'a> {
 }
 
 impl<'a> ReplayGate<'a> {
-    pub(super) fn new(decisions: &'a dyn Decisions, gates: &'a Gates) -> Self {
+    pub(super) fn new(decisions: &'a dyn PastDecisions, gates: &'a Gates) -> Self {
         Self { decisions, gates, records: None, live: None }
     }
 
@@ -109,3 +109,7 @@ fn objection(replayed: &Replayed, skipped: usize, within: Duration) -> Option<St
             })
         })
 }
+
+#[cfg(test)]
+#[path = "replay_gate_tests.rs"]
+mod tests;

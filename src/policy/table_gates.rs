@@ -2,7 +2,7 @@
 //! wait; `replay`, what would have become of jobs that are done.
 //!
 //! Policies know none of that; whoever keeps the function table says it through [`TableGates`], whoever keeps decisions
-//! through [`Decisions`](super::Decisions).
+//! through [`PastDecisions`](super::PastDecisions).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,6 +65,11 @@ impl Waiver {
         if is_meant { self.gates.clone() } else { BTreeSet::new() }
     }
 
+    fn refusal(&self, change: &Change, Objection { gate, reason }: Objection) -> Refusal {
+        let reason = format!("{reason}; {}", self.how_to_waive(change, gate));
+        Refusal { slot: change.slot.clone(), gate, reason }
+    }
+
     /// Returns what to say to have a change pass a gate.
     fn how_to_waive(&self, change: &Change, gate: Gate) -> String {
         let only = self.only.as_ref().filter(|only| only.policy == change.slot);
@@ -83,6 +88,39 @@ impl Waiver {
     }
 }
 
+/// The gates over one base.
+struct LastGates<'a> {
+    inner: &'a Inner,
+    table: Option<Box<dyn Comparison + 'a>>,
+    replay: Option<ReplayGate<'a>>,
+}
+
+impl<'a> LastGates<'a> {
+    fn over(inner: &'a Inner, base: &'a Generation) -> Self {
+        let gates = &inner.config.gates;
+        let decisions = inner.decisions.get().filter(|_| gates.replay > 0);
+        Self {
+            inner,
+            table: inner.table_gates.get().and_then(|gates| gates.against(base)),
+            replay: decisions.map(|decisions| ReplayGate::new(&**decisions, gates)),
+        }
+    }
+
+    /// Holds an attempt against what was let in until then, and the table against the base.
+    fn examine(&mut self, let_in: &InForce, attempt: &InForce, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        let candidate = self.inner.candidate(attempt);
+        if let Some(table) = &mut self.table {
+            table.examine(&candidate, waived)?;
+        }
+        let Some(replay) = &mut self.replay else { return Ok(()) };
+        if !waived.contains(&Gate::Replay) {
+            replay.examine(&self.inner.candidate(let_in), &candidate)?;
+        }
+        replay.forget_live();
+        Ok(())
+    }
+}
+
 impl Inner {
     /// Takes back those changes of what is in force that the gates object to, and returns them. Each change is tried on
     /// top of those that were let in before it, so that a refusal names the policy that it is about.
@@ -98,37 +136,36 @@ impl Inner {
                 || wanted.get(&change.slot).is_some_and(|live| before.was_disabled(&change.slot, &live.version))
         };
         let (free, tried): (Vec<&Change>, Vec<&Change>) = changed.iter().partition(passes);
-        if tried.is_empty() {
-            return Vec::new();
-        }
         let mut let_in = before.in_force.clone();
         for change in free {
             follow(&mut let_in, &wanted, &change.slot);
         }
-        let base = self.candidate(&let_in);
-        let mut comparison = self.table_gates.get().and_then(|gates| gates.against(&base));
-        let decisions = self.decisions.get().filter(|_| self.config.gates.replay > 0);
-        let mut replay = decisions.map(|decisions| ReplayGate::new(&**decisions, &self.config.gates));
         let mut refused = Vec::new();
-        for change in tried {
-            let name = &change.slot;
-            let mut attempt = let_in.clone();
-            follow(&mut attempt, &wanted, name);
-            let (candidate, waived) = (self.candidate(&attempt), waiver.of(name));
-            let mut examined = comparison.as_mut().map_or(Ok(()), |table| table.examine(&candidate, &waived));
-            if let Some(replay) = replay.as_mut().filter(|_| examined.is_ok() && !waived.contains(&Gate::Replay)) {
-                examined = replay.examine(&self.candidate(&let_in), &candidate);
+        if !tried.is_empty() {
+            let base = self.candidate(&let_in);
+            let mut last = LastGates::over(self, &base);
+            for change in tried {
+                let mut attempt = let_in.clone();
+                follow(&mut attempt, &wanted, &change.slot);
+                match last.examine(&let_in, &attempt, &waiver.of(&change.slot)) {
+                    Ok(()) => let_in = attempt,
+                    Err(objection) => {
+                        book.put_back(&change.slot, before);
+                        refused.push(waiver.refusal(change, objection));
+                    }
+                }
             }
-            match examined {
-                Ok(()) => {
-                    let_in = attempt;
-                    replay.as_mut().into_iter().for_each(ReplayGate::forget_live);
-                }
-                Err(Objection { gate, reason }) => {
-                    book.put_back(name, before);
-                    let reason = format!("{reason}; {}", waiver.how_to_waive(change, gate));
-                    refused.push(Refusal { slot: name.clone(), gate, reason });
-                }
+        }
+        for change in before.changed_while_disabled(book) {
+            let (mut old, mut new) = (let_in.clone(), let_in.clone());
+            follow(&mut old, &before.live, &change.slot);
+            follow(&mut new, &book.live, &change.slot);
+            let base = self.candidate(&old);
+            if let Err(objection) = LastGates::over(self, &base).examine(&old, &new, &waiver.of(&change.slot)) {
+                let until = book.disabled.get(&change.slot).copied();
+                book.put_back(&change.slot, before);
+                book.disabled.extend(until.map(|until| (change.slot.clone(), until)));
+                refused.push(waiver.refusal(&change, objection));
             }
         }
         refused

@@ -58,7 +58,7 @@ pub(super) struct Before {
     pub(super) shape: Shape,
     pub(super) in_force: InForce,
     /// What is disabled too.
-    live: BTreeMap<String, Live>,
+    pub(super) live: BTreeMap<String, Live>,
     kept: BTreeMap<String, Entry>,
     retired: BTreeSet<String>,
 }
@@ -158,6 +158,15 @@ impl Before {
     pub(super) fn was_disabled(&self, name: &str, version: &Version) -> bool {
         !self.in_force.contains_key(name)
             && self.live.get(name).is_some_and(|live| live.version.fingerprint == version.fingerprint)
+    }
+
+    /// Returns what has changed about policies that are disabled: they come back as that.
+    pub(super) fn changed_while_disabled(&self, book: &Book) -> Vec<Change> {
+        let disabled = |live: &InForce| -> InForce {
+            let disabled = live.iter().filter(|(name, _)| book.disabled.contains_key(*name));
+            disabled.map(|(name, live)| (name.clone(), live.clone())).collect()
+        };
+        changes(&shape_of(&disabled(&self.live)), &shape_of(&disabled(&book.live)))
     }
 }
 

@@ -116,6 +116,11 @@ pub struct Gates {
     pub withdrawn_percent: u8,
     /// So many functions of nodes may be withdrawn whatever their share: on a small site one project is half of all.
     pub withdrawn_anyway: usize,
+    /// So many of the last recorded decisions are put to it; 0 for none, and never more than 10,000.
+    pub replay: usize,
+    /// How long that may take; a third of it is for what is in force, which is asked as well.
+    #[serde(with = "human_duration")]
+    pub replay_within: Duration,
     /// For so long after it came into force a version that fails again and again is rolled back by itself.
     #[serde(with = "human_duration")]
     pub watch_for: Duration,
@@ -123,7 +128,13 @@ pub struct Gates {
 
 impl Default for Gates {
     fn default() -> Self {
-        Self { withdrawn_percent: 25, withdrawn_anyway: 10, watch_for: Duration::from_secs(10 * 60) }
+        Self {
+            withdrawn_percent: 25,
+            withdrawn_anyway: 10,
+            replay: 1000,
+            replay_within: Duration::from_secs(15), // a thousand decisions of a Python guest take some 2 s on one core
+            watch_for: Duration::from_secs(10 * 60),
+        }
     }
 }
 

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::binding::Bind;
 use super::call::{CallError, Instance};
 use super::chain::Voice;
@@ -15,9 +17,10 @@ use super::pass::{Pass, World};
 use crate::domain::{ControllerName, Node, ProjectName};
 
 /// A controller as far as bindings know it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Controller {
     pub name: ControllerName,
+    #[serde(default)]
     pub tags: BTreeSet<String>,
 }
 
@@ -85,7 +88,7 @@ impl Generation {
     }
 
     /// Returns the slots with a hook, whatever their mode.
-    pub(super) fn with_hook(&self, hook: Hook) -> impl Iterator<Item = &Arc<Slot>> {
+    pub(super) fn with_hook(&self, hook: Hook) -> impl Iterator<Item = &Arc<Slot>> + Clone {
         self.slots.iter().filter(move |slot| slot.module.hooks.contains(&hook))
     }
 }

@@ -13,6 +13,7 @@
 //! is ever answered by asking the next policy instead. Only `bindings` knows wit types. Calls are synchronous and may
 //! take milliseconds: call them off the async threads.
 
+mod again;
 mod answers;
 mod binding;
 mod bindings;
@@ -35,12 +36,17 @@ mod generation;
 mod health;
 mod laws;
 mod ledger;
+mod loosening;
 mod mask;
 mod monitor;
 mod need;
 mod pass;
 mod question;
+mod record;
+mod rehearsal;
 mod reload;
+mod replay;
+mod replay_gate;
 mod signature;
 mod status;
 mod stopwatch;
@@ -71,7 +77,14 @@ pub use digest::Digest;
 pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
+pub use record::{
+    Answered, Asked, Composed, EndedSo, Failure, FailureClass, Fate, JobAsked, MatchAsked, NameAsked, Record, Sent,
+    SentValue, SlotTold, Told as ToldBySlot,
+};
+pub use rehearsal::{Rehearsal, Wanted};
 pub use reload::{Error, Policies};
+pub use replay::{Example, Kind, Replayed};
+pub use replay_gate::PastDecisions;
 pub use signature::{PublicKey, Signed};
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing};
 pub use table_gates::{Comparison, Objection, TableGates};

@@ -78,12 +78,17 @@ impl Sight {
 
     /// Returns the requested parameters, with those values that the slot may see.
     pub(super) fn requested(&self, request: &Request<'_>) -> Vec<(String, Option<String>)> {
-        let shown = |name: &str| self.values.include(name) && !self.is_secret(request.project, name);
+        let shown = |name: &str| self.shows(request.project, name);
         request
             .requested
             .iter()
             .map(|(name, value)| (name.to_owned(), value.filter(|_| shown(name)).map(str::to_owned)))
             .collect()
+    }
+
+    /// Returns whether the slot is shown the value of a parameter.
+    pub(super) fn shows(&self, project: &Project, parameter: &str) -> bool {
+        self.values.include(parameter) && !self.is_secret(project, parameter)
     }
 
     /// While it is not known what a project declares, anything could be a password.

@@ -14,6 +14,7 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
+use super::replay_gate::PastDecisions;
 use super::status::{Gate, Refusal, ReloadCost, ReloadReport, SlotStatus, Standing};
 use super::table_gates::{TableGates, Waiver};
 
@@ -64,6 +65,7 @@ pub(super) struct Inner {
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
+    pub(super) decisions: OnceLock<Arc<dyn PastDecisions>>,
     view: Mutex<View>,
 }
 
@@ -109,6 +111,7 @@ impl Policies {
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
             table_gates: OnceLock::new(),
+            decisions: OnceLock::new(),
             view: Mutex::default(),
         };
         // Not forced: what the ledger says was kept out stays out.
@@ -128,6 +131,11 @@ impl Policies {
     /// Has every change pass these gates too, from now on. The first ones stay.
     pub fn guard_table_with(&self, gates: Arc<dyn TableGates>) {
         let _there_already = self.inner.table_gates.set(gates);
+    }
+
+    /// Has every change pass the gate `replay` too, from now on. The first decisions stay.
+    pub fn replay_from(&self, decisions: Arc<dyn PastDecisions>) {
+        let _there_already = self.inner.decisions.set(decisions);
     }
 
     /// Looks at the folder now, also at versions that were refused before.
@@ -252,7 +260,7 @@ impl Inner {
         book.quarantined.remove(&version.fingerprint);
         book.live.insert(name.to_owned(), Live { version, since: 0, came: None, previous: None });
         // Whoever rolls back is in a hurry: no gate is in the way.
-        Ok(Waiver::for_one(name, Gate::WAIVABLE.into()))
+        Ok(Waiver::for_one(name, format!("layshaft policy rollback {name}"), Gate::WAIVABLE.into()))
     }
 
     fn accept(&self, name: &str) -> Result<ReloadReport, Error> {
@@ -287,7 +295,8 @@ impl Inner {
         book.kept.remove(name);
         book.disabled.remove(name);
         book.retired.insert(name.to_owned());
-        let report = self.turn_by_hand(&mut book, undo, &Waiver::for_one(name, waived))?;
+        let waiver = Waiver::for_one(name, format!("layshaft policy retire {name}"), waived);
+        let report = self.turn_by_hand(&mut book, undo, &waiver)?;
         let done = !book.live.contains_key(name) && !book.kept.contains_key(name);
         tracing::warn!(slot = %name, done, "policy to be retired");
         Ok(ReloadReport { done, ..report })
@@ -300,7 +309,8 @@ impl Inner {
         }
         let undo = book.clone();
         book.disabled.insert(name.to_owned(), SystemTime::now() + how_long.min(LONGEST_DISABLED));
-        let report = self.turn_by_hand(&mut book, undo, &Waiver::for_one(name, waived))?;
+        let command = format!("layshaft policy disable {name} --for {}m", how_long.as_secs().div_ceil(60));
+        let report = self.turn_by_hand(&mut book, undo, &Waiver::for_one(name, command, waived))?;
         let done = !book.in_force().contains_key(name);
         tracing::warn!(slot = %name, ?how_long, done, "policy to be disabled");
         Ok(ReloadReport { done, ..report })

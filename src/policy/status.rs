@@ -165,6 +165,8 @@ pub enum Gate {
     Table,
     /// Would jobs that wait lose the last worker that can take them.
     Orphans,
+    /// What would have become of jobs that are done.
+    Replay,
 }
 
 impl fmt::Display for Gate {
@@ -181,13 +183,14 @@ impl fmt::Display for Gate {
             Self::Frozen => "frozen",
             Self::Table => "table",
             Self::Orphans => "orphans",
+            Self::Replay => "replay",
         })
     }
 }
 
 impl Gate {
     /// Those that a person can waive; the others say what is wrong with the file itself.
-    pub const WAIVABLE: [Self; 2] = [Self::Table, Self::Orphans];
+    pub const WAIVABLE: [Self; 3] = [Self::Table, Self::Orphans, Self::Replay];
 
     /// Returns whether it holds a change against what is in force, rather than the file against the rules. Only what it
     /// was then shows that: after a restart it cannot be asked again, and what it said has to be remembered.
@@ -202,7 +205,7 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let waivable = Self::WAIVABLE.into_iter().find(|gate| gate.to_string() == text);
-        waivable.ok_or_else(|| "only the gates `table` and `orphans` can be waived".to_owned())
+        waivable.ok_or_else(|| "only the gates `table`, `orphans` and `replay` can be waived".to_owned())
     }
 }
 

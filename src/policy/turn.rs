@@ -126,7 +126,7 @@ impl Inner {
             Ok(files) => self.take_in(book, &mut look, files),
         }
         self.demand_required(book, &mut look);
-        for refusal in self.pass_table_gates(book, before, waiver, &mut look.took) {
+        for refusal in self.pass_last_gates(book, before, waiver, &mut look.took) {
             look.refuse(book, refusal);
         }
         self.turned(book, before, look)

@@ -30,7 +30,7 @@ pub(super) struct Name {
 /// Which gates to leave open.
 #[derive(Debug, clap::Args)]
 pub(super) struct Gates {
-    /// Let everything pass a gate, this once: `table` or `orphans`. May be repeated.
+    /// Let everything pass a gate, this once: `table`, `orphans` or `replay`. May be repeated.
     #[arg(long, value_name = "GATE")]
     accept: Vec<Gate>,
 }

@@ -7,6 +7,7 @@ mod check;
 mod contract;
 mod inspect;
 mod new;
+mod replay;
 mod run;
 mod test;
 
@@ -61,6 +62,8 @@ enum Action {
     Test(test::Test),
     /// Measure what the questions of a file of cases cost.
     Bench(bench::Bench),
+    /// Put recorded decisions to a .wasm file: what would come out otherwise.
+    Replay(replay::Replay),
     /// Print the JSON Schema of what a hook is asked and answers, or of a file of cases.
     Schema(contract::Schema),
     /// Print the contract with policies.
@@ -94,6 +97,7 @@ impl Policy {
             Action::Run(run) => run.run(),
             Action::Test(test) => test.run(),
             Action::Bench(bench) => bench.run(),
+            Action::Replay(replay) => replay.run(),
             Action::Schema(schema) => schema.run(),
             Action::Contract(contract) => contract.run(),
         }

@@ -16,7 +16,7 @@ use super::question::{Ending, MatchingQuestion, NamingQuestion, OfflineQuestion,
 use super::verdict::{EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer, shown};
 
 /// How a call failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CallError {
     #[error("it trapped: {0}")]
     Trap(String),
@@ -39,6 +39,13 @@ pub(super) struct Instance {
     /// What is left of the fuel after starting and configuring.
     fuel: u64,
     limits: Limits,
+}
+
+/// What a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    pub(super) time: Duration,
+    pub(super) fuel: u64,
 }
 
 /// An instance whose types are still to be held against the contract.
@@ -119,6 +126,12 @@ impl Instance {
     /// Returns what is left of the fuel after the last call.
     pub(super) fn fuel_left(&self) -> u64 {
         self.store.get_fuel().unwrap_or_default()
+    }
+
+    /// Returns the fuel that the last question took; that of a fresh instance took the start too.
+    pub(super) fn fuel_used(&self, is_fresh: bool) -> u64 {
+        let given = if is_fresh { self.limits.fuel } else { self.fuel };
+        given.saturating_sub(self.fuel_left())
     }
 
     fn ask<A>(

@@ -7,15 +7,20 @@ use std::time::Duration;
 use tracing::error;
 
 use super::answers::{End, Filtered, Start};
+use super::asked::{Asked, JobAsked};
 use super::call::{CallError, Instance};
 use super::chain::{self, Heard};
 use super::component::Hook;
+use super::composed;
 use super::config::Mode;
 use super::generation::{Controller, Generation, Slot};
 use super::mask::Mask;
 use super::need;
 use super::question::{Ending, OfflineQuestion, ParametersQuestion};
+use super::record::Composed;
+use super::redaction::{Raw, Spoken};
 use super::verdict::Explained;
+use super::written::Written;
 use crate::domain::{BuildResult, FunctionName, Node, Parameters, Project};
 
 /// A job that became, or shall become, a build.
@@ -46,18 +51,43 @@ pub struct Outcome {
 impl Generation {
     /// Decides which parameters go on to the build, or that there is none.
     pub fn filter(&self, request: &Request<'_>) -> Filtered {
-        let heard = self.hear(Hook::Parameters, request, |slot| slot.parameters_question(request), Instance::filter);
-        chain::parameters(request.requested, request.project, &heard)
+        let (filtered, spoken) = self.filter_heard(request);
+        self.note(spoken, || Asked::Filter(JobAsked::of(request)), || composed::filtered(&filtered));
+        filtered
+    }
+
+    pub(super) fn filter_heard(&self, request: &Request<'_>) -> (Filtered, Vec<Spoken>) {
+        let (heard, spoken) =
+            self.hear(Hook::Parameters, request, |slot| slot.parameters_question(request), Instance::filter);
+        (chain::parameters(request.requested, request.project, &heard), spoken)
     }
 
     /// Decides what becomes of the node when the build starts.
     pub fn build_started(&self, request: &Request<'_>) -> Start {
-        let heard = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), Instance::build_started);
-        chain::build_started(request.client_asks_offline, &heard)
+        let (start, spoken) = self.build_started_heard(request);
+        if !spoken.is_empty() {
+            self.note(spoken, || Asked::BuildStarted(JobAsked::of(request)), || composed::started(&start));
+        }
+        start
+    }
+
+    pub(super) fn build_started_heard(&self, request: &Request<'_>) -> (Start, Vec<Spoken>) {
+        let (heard, spoken) =
+            self.hear(Hook::Offline, request, |slot| slot.offline_question(request), Instance::build_started);
+        (chain::build_started(request.client_asks_offline, &heard), spoken)
     }
 
     /// Decides what becomes of the node when the build has ended.
     pub fn build_ended(&self, request: &Request<'_>, outcome: &Outcome) -> End {
+        let (end, spoken) = self.build_ended_heard(request, outcome);
+        if !spoken.is_empty() {
+            let asked = || Asked::BuildEnded(JobAsked::of(request), (*outcome).into());
+            self.note(spoken, asked, || composed::ended(&end));
+        }
+        end
+    }
+
+    pub(super) fn build_ended_heard(&self, request: &Request<'_>, outcome: &Outcome) -> (End, Vec<Spoken>) {
         let duration_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
         let ending = Ending { result: outcome.result, duration_ms };
         let ask = move |instance: &mut Instance, question: &OfflineQuestion| {
@@ -71,39 +101,53 @@ impl Generation {
             }
             Ok(verdict)
         };
-        let heard = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), ask);
-        chain::build_ended(request.client_asks_offline, &heard)
+        let (heard, spoken) = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), ask);
+        (chain::build_ended(request.client_asks_offline, &heard), spoken)
     }
 
-    fn hear<Q: Send + 'static, A: std::fmt::Debug + 'static>(
+    /// Takes a decision down for whoever keeps records.
+    fn note(&self, spoken: Vec<Spoken>, asked: impl FnOnce() -> Asked, composed: impl FnOnce() -> (Composed, String)) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(self.number, || {
+                let (verdict, why) = composed();
+                (asked(), Raw { spoken, verdict, why })
+            });
+        }
+    }
+
+    fn hear<Q: Send + 'static, A: std::fmt::Debug + Send + Sync + 'static>(
         &self,
         hook: Hook,
         request: &Request<'_>,
         question: impl Fn(&Slot) -> Q,
         ask: impl Fn(&mut Instance, &Q) -> Result<Explained<A>, CallError> + Copy + Send + 'static,
-    ) -> Vec<Heard<'_, A>> {
+    ) -> (Vec<Heard<'_, A>>, Vec<Spoken>)
+    where
+        Explained<A>: Written,
+    {
         let bound =
             |slot: &&Arc<Slot>| slot.bind.holds(request.controller, &request.project.name, &request.node.labels);
-        let mut heard = Vec::new();
+        let (mut heard, mut spoken) = (Vec::new(), Vec::new());
         for slot in self.with_hook(hook).filter(bound) {
             let question = question(slot);
             let mask = Mask::of(request.requested);
             match slot.mode {
                 Mode::Enforce => {
-                    let answer = slot.start().and_then(|mut instance| ask(&mut instance, &question));
+                    let (answer, cost) = slot.ask(&mut None, |instance| ask(instance, &question));
                     slot.health.note(hook, answer.as_ref().err().map(ToString::to_string));
                     if let Err(error) = &answer {
                         error!(slot = %slot.voice.name, %hook, project = %request.project.name, %error, "policy failed");
                     }
-                    let answer = answer.map(|verdict| verdict.masked(|text| mask.apply(text)));
-                    heard.push(Heard { voice: &slot.voice, answer: Arc::new(answer) });
+                    let answer = Arc::new(answer.map(|verdict| verdict.masked(|text| mask.apply(text))));
+                    spoken.push(Spoken { slot: Arc::clone(slot), answer: answer.clone(), cost });
+                    heard.push(Heard { voice: &slot.voice, answer });
                 }
                 Mode::Monitor => self
                     .monitor
                     .observe_job(hook, slot, &request.project.name, mask, move |instance| ask(instance, &question)),
             }
         }
-        heard
+        (heard, spoken)
     }
 }
 

@@ -3,9 +3,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::binding::Bind;
-use super::call::{CallError, Instance};
+use super::call::{CallError, Cost, Instance};
 use super::chain::Voice;
 use super::component::{Hook, Module};
 use super::config::{Limits, Mode};
@@ -14,6 +15,8 @@ use super::health::Health;
 use super::monitor::Monitor;
 use super::need::Sight;
 use super::pass::{Pass, World};
+use super::recorder::Recorder;
+use super::redaction::Redaction;
 use crate::domain::{ControllerName, ProjectName};
 
 /// A controller as far as bindings know it.
@@ -32,6 +35,9 @@ pub struct Generation {
     /// Where nothing is offered, since a required policy is missing there.
     pub(super) blocked: Vec<Bind>,
     pub(super) monitor: Monitor,
+    pub(super) redaction: Arc<Redaction>,
+    /// None for one that is only tried: nothing of it is felt or kept.
+    pub(super) recorder: Option<Arc<Recorder>>,
 }
 
 /// One policy in force somewhere.
@@ -107,5 +113,31 @@ impl Slot {
 
     pub(super) fn start(&self) -> Result<Instance, CallError> {
         Instance::start(&self.module, &self.settings, &self.limits)
+    }
+
+    /// Asks an instance, a fresh one if there is none, and says what that took. It stays there unless it fails.
+    pub(super) fn ask<A>(
+        &self,
+        instance: &mut Option<Instance>,
+        ask: impl FnOnce(&mut Instance) -> Result<A, CallError>,
+    ) -> (Result<A, CallError>, Cost) {
+        let begin = Instant::now();
+        let is_fresh = instance.is_none();
+        let (answer, fuel) = match instance.take().map_or_else(|| self.start(), Ok) {
+            Ok(mut started) => {
+                let answer = ask(&mut started);
+                let fuel = started.fuel_used(is_fresh);
+                if answer.is_ok() {
+                    *instance = Some(started);
+                }
+                (answer, fuel)
+            }
+            // What the start took before it failed is lost with its store, unless it took everything.
+            Err(error) => {
+                let fuel = if error == CallError::Fuel { self.limits.fuel } else { 0 };
+                (Err(error), fuel)
+            }
+        };
+        (answer, Cost { time: begin.elapsed(), fuel })
     }
 }

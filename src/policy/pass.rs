@@ -4,20 +4,27 @@
 //! controller's name and a node's name stand for one node, and a project's name for one project.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use tracing::error;
 
 use super::answers::{Matched, Names, Undecided};
-use super::call::{CallError, Instance};
+use super::asked::{Asked, MatchAsked, NameAsked, seen};
+use super::call::{CallError, Cost, Instance};
 use super::chain::{self, Heard};
 use super::component::Hook;
+use super::composed;
 use super::config::Mode;
 use super::generation::{Controller, Generation, Slot};
 use super::monitor::{Monitor, PassQuestions};
 use super::need;
 use super::question::{MatchingQuestion, NamingQuestion, NodeClass};
+use super::record::Composed;
+use super::recorder::Recorder;
+use super::redaction::{Raw, Spoken};
 use super::verdict::{Explained, MatchingAnswer, NamingAnswer};
+use super::written::Written;
 use crate::domain::{Node, NodeName, Project, ProjectKind};
 use crate::label::Expression;
 
@@ -39,6 +46,15 @@ pub struct Pass<'g> {
     monitor: &'g Monitor,
     seats: Vec<Seat<'g>>,
     words: Words,
+    samples: Samples<'g>,
+}
+
+/// Answers that are taken down, as examples of what policies say about the table.
+#[derive(Debug)]
+struct Samples<'g> {
+    recorder: Option<&'g Recorder>,
+    generation: u64,
+    left: usize,
 }
 
 type Memo<K, A> = BTreeMap<K, Arc<Result<Explained<A>, CallError>>>;
@@ -52,6 +68,8 @@ struct Seat<'g> {
     last_failure: Option<CallError>,
     /// By hook that was asked: its first failure.
     fared: BTreeMap<Hook, Option<String>>,
+    /// What the call took, if the answer to the present pair was not remembered.
+    asked_now: Option<Cost>,
     /// By controller and node: the number of its class.
     nodes: BTreeMap<u32, BTreeMap<NodeName, u32>>,
     classes: BTreeMap<NodeClass, u32>,
@@ -82,7 +100,10 @@ impl<'g> Pass<'g> {
             slot.module.hooks.contains(&Hook::Matching) || slot.module.hooks.contains(&Hook::Naming)
         };
         let seats = generation.slots.iter().filter(asked).map(Seat::new).collect();
-        Self { world, monitor: &generation.monitor, seats, words: Words::default() }
+        let recorder = generation.recorder.as_deref().filter(|recorder| recorder.is_heard());
+        let left = recorder.map_or(0, |recorder| recorder.most_of_pass);
+        let samples = Samples { recorder, generation: generation.number, left };
+        Self { world, monitor: &generation.monitor, seats, words: Words::default(), samples }
     }
 
     /// Decides whether a project runs on a node; `classic` is what Jenkins itself would say.
@@ -94,6 +115,42 @@ impl<'g> Pass<'g> {
         node: &Node,
         classic: bool,
     ) -> Result<Matched, Undecided> {
+        let (matched, heard) = self.hear_matches(controller, project, expression, node, classic);
+        let asked = |named_labels| {
+            Asked::Matches(MatchAsked {
+                controller: controller.clone(),
+                project: project.clone(),
+                expression: expression.map(ToString::to_string),
+                node: seen(node),
+                named_labels,
+                classic,
+            })
+        };
+        self.sample(Hook::Matching, node, &heard, asked, || composed::matched(matched.as_ref()));
+        matched
+    }
+
+    pub(super) fn matches_heard(
+        &mut self,
+        controller: &Controller,
+        project: &Project,
+        expression: Option<&Expression>,
+        node: &Node,
+        classic: bool,
+    ) -> (Result<Matched, Undecided>, Vec<Spoken>) {
+        let (matched, heard) = self.hear_matches(controller, project, expression, node, classic);
+        (matched, self.spoken(&heard))
+    }
+
+    fn hear_matches(
+        &mut self,
+        controller: &Controller,
+        project: &Project,
+        expression: Option<&Expression>,
+        node: &Node,
+        classic: bool,
+    ) -> (Result<Matched, Undecided>, Vec<Heard<'g, MatchingAnswer>>) {
+        self.seats.iter_mut().for_each(|seat| seat.asked_now = None);
         let atoms = expression.map(Expression::atoms).unwrap_or_default();
         let own = atoms.iter().filter(|atom| node.labels.contains(**atom)).map(|&atom| atom.to_owned()).collect();
         let mut heard = Vec::new();
@@ -123,7 +180,7 @@ impl<'g> Pass<'g> {
             };
             heard.extend(seat.matches(key, question));
         }
-        chain::matching(classic, expression, own, &heard)
+        (chain::matching(classic, expression, own, &heard), heard)
     }
 
     /// Decides under which names a project is offered on a node that it matches; `atoms` as `matches` gave them.
@@ -135,6 +192,42 @@ impl<'g> Pass<'g> {
         node: &Node,
         atoms: &BTreeSet<String>,
     ) -> Result<Names, Undecided> {
+        let (names, heard) = self.hear_names(controller, project, short_name_unique, node, atoms);
+        let asked = |named_labels| {
+            Asked::Names(NameAsked {
+                controller: controller.clone(),
+                project: project.clone(),
+                short_name_unique,
+                node: seen(node),
+                named_labels,
+                atoms: atoms.clone(),
+            })
+        };
+        self.sample(Hook::Naming, node, &heard, asked, || composed::named(names.as_ref()));
+        names
+    }
+
+    pub(super) fn names_heard(
+        &mut self,
+        controller: &Controller,
+        project: &Project,
+        short_name_unique: bool,
+        node: &Node,
+        atoms: &BTreeSet<String>,
+    ) -> (Result<Names, Undecided>, Vec<Spoken>) {
+        let (names, heard) = self.hear_names(controller, project, short_name_unique, node, atoms);
+        (names, self.spoken(&heard))
+    }
+
+    fn hear_names(
+        &mut self,
+        controller: &Controller,
+        project: &Project,
+        short_name_unique: bool,
+        node: &Node,
+        atoms: &BTreeSet<String>,
+    ) -> (Result<Names, Undecided>, Vec<Heard<'g, NamingAnswer>>) {
+        self.seats.iter_mut().for_each(|seat| seat.asked_now = None);
         let mut heard = Vec::new();
         for seat in self.seats.iter_mut().filter(|seat| seat.speaks(Hook::Naming, controller, project, node)) {
             let controller_number = self.words.number(controller.name.as_str());
@@ -152,7 +245,49 @@ impl<'g> Pass<'g> {
             };
             heard.extend(seat.names(key, question));
         }
-        chain::naming(&heard)
+        (chain::naming(&heard), heard)
+    }
+
+    /// Takes an answer down if it is one that this generation has not given before.
+    fn sample<A: Hash + Send + Sync + 'static>(
+        &mut self,
+        hook: Hook,
+        node: &Node,
+        heard: &[Heard<'g, A>],
+        asked: impl FnOnce(BTreeSet<String>) -> Asked,
+        composed: impl FnOnce() -> (Composed, String),
+    ) where
+        Explained<A>: Written,
+    {
+        let Samples { recorder: Some(recorder), generation, left: 1.. } = self.samples else { return };
+        if self.seats.iter().all(|seat| seat.asked_now.is_none()) {
+            return;
+        }
+        let answers: Vec<_> = heard
+            .iter()
+            .map(|heard| (&heard.voice.name, heard.answer.as_ref().as_ref().map(|told| &told.answer)))
+            .collect();
+        if recorder.is_new(generation, (hook, answers)) {
+            self.samples.left -= 1;
+            let named_labels = node.labels.intersection(&self.world.named_labels).cloned().collect();
+            recorder.note(generation, || {
+                let (verdict, why) = composed();
+                (asked(named_labels), Raw { spoken: self.spoken(heard), verdict, why })
+            });
+        }
+    }
+
+    /// Returns who said what about the present pair. What was remembered has cost nothing.
+    fn spoken<A: Send + Sync + 'static>(&self, heard: &[Heard<'g, A>]) -> Vec<Spoken>
+    where
+        Explained<A>: Written,
+    {
+        let spoken = |heard: &Heard<'g, A>| {
+            let seat = self.seats.iter().find(|seat| std::ptr::eq(&raw const seat.slot.voice, heard.voice))?;
+            let cost = seat.asked_now.unwrap_or_default();
+            Some(Spoken { slot: Arc::clone(seat.slot), answer: heard.answer.clone(), cost })
+        };
+        heard.iter().filter_map(spoken).collect()
     }
 }
 
@@ -178,6 +313,7 @@ impl<'g> Seat<'g> {
             failures: 0,
             last_failure: None,
             fared: BTreeMap::new(),
+            asked_now: None,
             nodes: BTreeMap::new(),
             classes: BTreeMap::new(),
             class_of_number: Vec::new(),
@@ -276,18 +412,14 @@ impl<'g> Seat<'g> {
         if let Some(error) = self.last_failure.as_ref().filter(|_| self.failures >= MOST_FAILURES) {
             return Err(error.clone());
         }
-        if let Some(mut used) = self.instance.take()
-            && let Ok(answer) = ask(&mut used)
-        {
-            self.instance = Some(used);
-            return Ok(answer);
+        let is_used = self.instance.is_some();
+        let (mut answer, mut cost) = self.slot.ask(&mut self.instance, &ask);
+        if answer.is_err() && is_used {
+            (answer, cost) = self.slot.ask(&mut self.instance, &ask);
         }
-        let fresh = self.slot.start().and_then(|mut fresh| ask(&mut fresh).map(|answer| (fresh, answer)));
-        match fresh {
-            Ok((fresh, answer)) => {
-                self.instance = Some(fresh);
-                Ok(answer)
-            }
+        self.asked_now = Some(cost);
+        match answer {
+            Ok(answer) => Ok(answer),
             Err(error) => {
                 if self.failures == 0 {
                     error!(slot = %self.slot.voice.name, %hook, %error, "policy failed, what was registered stays");

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wasmtime::Engine;
 
 use super::book::{Book, Live, Previous};
@@ -13,6 +13,8 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
+use super::recorder::{Decisions, Recorder};
+use super::redaction::Redaction;
 use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
 use super::table_gates::{TableGates, Waiver};
 
@@ -26,8 +28,8 @@ pub enum Error {
     Engine(String),
     #[error("failed to open the policy state folder {folder}: {source}; give the daemon the right to write there")]
     State { folder: String, source: std::io::Error },
-    #[error("policy.secret_parameters: {0}")]
-    SecretParameters(String),
+    #[error("{0}")]
+    Globs(String),
     #[error("no policy is called {0}: see `layshaft policy list`")]
     Unknown(String),
     #[error("policy {0} has no version to return to")]
@@ -52,6 +54,10 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) engine: Engine,
     pub(super) monitor: Monitor,
+    pub(super) redaction: Arc<Redaction>,
+    pub(super) recorder: Arc<Recorder>,
+    /// Held by whoever makes decisions of the past again, which takes time and memory.
+    reviving: Arc<Semaphore>,
     pub(super) ledger: Option<Ledger>,
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
@@ -73,7 +79,8 @@ impl Policies {
     /// # Errors
     /// Trouble with the engine or the configuration. A policy that cannot be loaded is none: see `readiness`.
     pub fn open(config: Config) -> Result<Self, Error> {
-        super::binding::globs(&config.secret_parameters, true).map_err(Error::SecretParameters)?;
+        let redaction = Arc::new(Redaction::new(&config).map_err(Error::Globs)?);
+        let recorder = Recorder::new(config.log.table_samples);
         let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
         let state_error = |source| {
@@ -82,11 +89,21 @@ impl Policies {
         };
         let ledger = config.state.as_deref().map(Ledger::open).transpose().map_err(state_error)?;
         let page = ledger.as_ref().map(Ledger::read).transpose().map_err(state_error)?.unwrap_or_default();
-        let nothing = Generation { number: 0, slots: Vec::new(), blocked: Vec::new(), monitor: monitor.clone() };
+        let nothing = Generation {
+            number: 0,
+            slots: Vec::new(),
+            blocked: Vec::new(),
+            monitor: monitor.clone(),
+            redaction: Arc::clone(&redaction),
+            recorder: None,
+        };
         let inner = Inner {
             config,
             engine,
             monitor,
+            redaction,
+            recorder,
+            reviving: Arc::new(Semaphore::new(1)),
             ledger,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
@@ -186,6 +203,18 @@ impl Policies {
     /// Returns why the daemon is not ready, as far as policies go. Empty is ready.
     pub fn readiness(&self) -> Vec<String> {
         self.inner.shown().readiness.clone()
+    }
+
+    /// Returns what is decided from now on, to the first who asks for it; until then nothing is recorded.
+    pub fn decisions(&self) -> Option<Decisions> {
+        let inner = &self.inner;
+        let wanted = inner.config.log.most > 0;
+        wanted.then(|| inner.recorder.listen(Arc::clone(&inner.redaction))).flatten()
+    }
+
+    /// Waits until nobody else makes decisions of the past again.
+    pub(super) async fn one_at_a_time(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.reviving).acquire_owned().await.ok()
     }
 
     /// Returns what the site says about policies.

@@ -12,13 +12,15 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::binding::Bind;
-use super::book::{Before, Book, Live, Previous, changes, shape_of};
+use super::book::{Before, Book, InForce, Live, Previous, changes, shape_of};
 use super::config::Mode;
 use super::digest::Digest;
 use super::folder::{self, Contents, PolicyFile};
 use super::gate::{self, Version};
 use super::generation::Generation;
+use super::history::Era;
 use super::ledger::{Entry, Kept};
+use super::recorder::now_ms;
 use super::reload::{Inner, View};
 use super::status::{Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 use super::table_gates::{Waiver, slots_of};
@@ -278,14 +280,26 @@ impl Inner {
             slots: slots_of(&in_force),
             blocked: blocked.into_values().flatten().collect(),
             monitor: self.monitor.clone(),
+            redaction: Arc::clone(&self.redaction),
+            recorder: Some(Arc::clone(&self.recorder)),
         };
         info!(generation = book.number, slots = generation.slots.len(), changes = changed.len(), "policies in force");
         book.blocking = blocking;
         book.published = true;
         // In force before it is said to be: writing it down takes its time.
         self.live.send_replace(Arc::new(generation));
+        self.begin_era(book.number, &in_force);
         self.finish(book, &look, view);
         ReloadReport { generation: book.number, changed, refused: look.refused }
+    }
+
+    /// Writes down what is in force from now on, so that it can be asked again when it no longer is.
+    fn begin_era(&self, generation: u64, in_force: &InForce) {
+        let Some(ledger) = &self.ledger else { return };
+        let era = Era::new(generation, now_ms(), in_force, &self.config);
+        if let Err(error) = ledger.begin_era(era, in_force, &self.config.log) {
+            error!(%error, "policies in force could not be added to their history; decisions by them cannot be explained later");
+        }
     }
 
     /// Logs what is new to complain about, shows the state of things, and writes it down.

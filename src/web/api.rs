@@ -17,6 +17,7 @@ use tracing::info;
 use super::access::{Access, Caller, Denied, Need};
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::daemon::{Daemon, Failure};
+use super::decisions;
 use crate::domain::human_duration;
 use crate::policy::{Gate, ReloadReport, SlotStatus};
 use crate::runtime::status::{Mode, Status};
@@ -40,6 +41,7 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
         .route("/api/v1/status", get(status::<D>))
         .route("/api/v1/builds", get(builds::<D>))
         .route("/api/v1/policies", get(policies::<D>))
+        .merge(decisions::routes())
         .route_layer(guard(Need::Read));
     let change = Router::new()
         .route("/api/v1/pause", post(|daemon| set_mode::<D>(daemon, Mode::Paused)))
@@ -189,7 +191,7 @@ async fn enable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String
     Ok(Json(daemon.enable(&name).await?))
 }
 
-fn bad_request(error: String) -> Response {
+pub(super) fn bad_request(error: String) -> Response {
     refuse(StatusCode::BAD_REQUEST, &error)
 }
 

@@ -14,6 +14,7 @@ mod answer;
 mod api;
 mod client;
 mod daemon;
+mod decisions;
 mod door;
 mod socket;
 
@@ -33,6 +34,7 @@ use tracing::{error, info};
 pub use answer::{BuildEntry, Changed, Readiness};
 pub use client::{Client, ClientError};
 pub use daemon::{Daemon, Failure};
+pub use decisions::{DecisionEntry, DecisionQuery};
 pub use socket::{default_socket, find_socket, own_uid};
 
 use access::Access;

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::journal::Wanted;
+use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step};
 use crate::runtime::status::{GearmanStatus, Mode, Status};
 
 /// A daemon that remembers what it was told.
@@ -97,6 +98,25 @@ impl Daemon for Fake {
         self.tell(format!("enable {policy}"));
         Ok(ReloadReport::default())
     }
+
+    async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<DecisionEntry>, Failure> {
+        self.tell(format!("decisions {wanted:?} {limit}"));
+        Ok(Vec::new())
+    }
+
+    async fn decision(&self, id: i64) -> Result<Record, Failure> {
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, Failure> {
+        self.tell(format!("explain {id} {values:?}"));
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, Failure> {
+        self.tell(format!("bisect {id} {values:?}"));
+        Ok(Vec::new())
+    }
 }
 
 struct Bench {
@@ -172,11 +192,27 @@ async fn a_client_reads_and_changes_through_the_socket() {
     client.enable("a").await.unwrap();
     client.freeze_policies(true).await.unwrap();
     client.freeze_policies(false).await.unwrap();
+    let query = DecisionQuery {
+        project: Some("team/* & co".to_owned()),
+        failed: true,
+        since_ms: Some(0),
+        limit: Some(7),
+        ..DecisionQuery::default()
+    };
+    assert!(client.decisions(&query).await.unwrap().is_empty());
+    client.bisect(3, [("A".to_owned(), "x".to_owned())].into()).await.unwrap();
     let told = bench.fake.told();
     assert_eq!(told[..4], ["builds 3", "Paused", "Serving", "Draining"]);
     let changes =
         ["reload {}", "reload {Table, Orphans}", "disable a 90s {Table}", "enable a", "freeze true", "freeze false"];
-    assert_eq!(told[4..], changes);
+    assert_eq!(told[4..10], changes);
+    let wanted = Wanted {
+        project: Some("team/* & co".to_owned()),
+        failed: true,
+        since: Some(std::time::SystemTime::UNIX_EPOCH),
+        ..Wanted::default()
+    };
+    assert_eq!(told[10..], [format!("decisions {wanted:?} 7"), r#"bisect 3 {"A": "x"}"#.to_owned()]);
 }
 
 #[tokio::test]
@@ -220,6 +256,12 @@ async fn errors_are_json_with_the_right_status() {
         ("POST", "/api/v1/policies/reload?accept=laws", 400),
         ("POST", "/api/v1/policies/x/disable", 400),
         ("POST", "/api/v1/policies/x/disable?for=soon", 400),
+        ("GET", "/api/v1/decisions?failed=maybe", 400),
+        ("GET", "/api/v1/decisions?password=x", 400),
+        ("GET", "/api/v1/decisions/7", 404),
+        ("GET", "/api/v1/decisions/latest", 400),
+        ("GET", "/api/v1/decisions/7/explain", 405),
+        ("POST", "/api/v1/decisions/7/explain", 400),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");

@@ -52,6 +52,11 @@ fn what_is_documented_can_be_written() {
         "policy run 10-a.wasm --hook filter --input {}",
         "policy test 10-a.wasm cases.json --junit report.xml --json",
         "policy bench 10-a.wasm --times 10 --json",
+        "policy log",
+        "policy log --project a/* --policy b --call naming.names --failed --since 2h --verdict x --before 9 --limit 5 --json",
+        "policy explain 4711 --key opens.key --json --socket /tmp/s",
+        "policy bisect 4711 --key opens.key --json",
+        "policy keygen opens.key --json",
         "policy schema",
         "policy schema offline.build-ended",
         "policy contract --wit",
@@ -118,6 +123,12 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy run a.wasm --hook naming --input {} --grant everything",
         "policy bench a.wasm --times 0",
         "policy schema naming",
+        "policy log --call naming",
+        "policy log --since yesterday",
+        "policy log --limit 0",
+        "policy explain",
+        "policy bisect latest",
+        "policy keygen",
         "completions klingon",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
@@ -150,6 +161,10 @@ fn authors_find_their_commands() {
         enable    Put a policy that was disabled in force again
         freeze    Let nothing in from the folder until it is thawed, over restarts too
         thaw      Let in again what lies in the folder
+        log       List what policies have decided, the latest first
+        explain   Show one decision in full, and make it again by what was in force then
+        bisect    Find the change of policies that changed a decision
+        keygen    Make a pair of keys, to seal values in the list of decisions and to open them
         new       Write a folder with a new policy to start from
         check     Check a .wasm file, with the .toml beside it, as the daemon would
         inspect   Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits

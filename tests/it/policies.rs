@@ -1,6 +1,7 @@
 //! Policies in a running site: what each hook is for, what becomes of hostile ones, and how they come and go.
 
 mod authors;
+mod decisions;
 mod folder;
 mod gates;
 mod hostile;

@@ -121,6 +121,12 @@ impl Instance {
         self.store.get_fuel().unwrap_or_default()
     }
 
+    /// Returns the fuel that the last question took; that of a fresh instance took the start too.
+    pub(super) fn fuel_used(&self, is_fresh: bool) -> u64 {
+        let given = if is_fresh { self.limits.fuel } else { self.fuel };
+        given.saturating_sub(self.fuel_left())
+    }
+
     fn ask<A>(
         &mut self,
         call: impl FnOnce(&Guests, &mut Store<Limiter>) -> wasmtime::Result<A>,

@@ -41,11 +41,13 @@ mod question;
 mod reload;
 mod status;
 mod table_gates;
+mod tally;
 mod turn;
 mod verdict;
 mod watch;
 mod watchdog;
 mod workbench;
+mod would;
 mod written;
 
 #[cfg(test)]
@@ -66,7 +68,8 @@ pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
 pub use reload::{Error, Policies};
-pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus, Totals};
 pub use table_gates::{Comparison, Objection, TableGates};
+pub use tally::{BOUNDS_US, Usage};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

@@ -114,7 +114,7 @@ impl Generation {
             }
             let mask = Mask::of(request.requested);
             let (answer, cost) = slot.ask(&mut None, |instance| ask(instance, &question));
-            slot.tally.note(hook, answer.as_ref(), cost);
+            slot.tally.note(answer.as_ref(), cost);
             slot.health.note(hook, answer.as_ref().err().map(ToString::to_string));
             if let Err(error) = &answer {
                 error!(slot = %slot.voice.name, %hook, project = %request.project.name, %error, "policy failed");

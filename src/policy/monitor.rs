@@ -98,7 +98,7 @@ impl Monitor {
         let watched = Arc::clone(slot);
         let observed = self.observe(move || {
             let (answer, cost) = watched.ask(&mut None, ask);
-            watched.tally.note(hook, answer.as_ref(), cost);
+            watched.tally.note(answer.as_ref(), cost);
             let answer = Arc::new(answer);
             let changes = trial.changes(&watched.voice, &answer);
             watched.tally.note_trial(hook, &changes, &trial.subject);
@@ -169,7 +169,7 @@ fn review<Q, A: Word>(
     let mut would_have = BTreeMap::new();
     for (number, (question, trial)) in questions.into_iter().enumerate() {
         let (answer, cost) = slot.ask(&mut instance, |instance| ask(instance, &question));
-        slot.tally.note(hook, answer.as_ref(), cost);
+        slot.tally.note(answer.as_ref(), cost);
         let answer = Arc::new(answer);
         let changes = trial.changes(&slot.voice, &answer);
         slot.tally.note_trial(hook, &changes, &trial.subject);

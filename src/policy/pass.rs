@@ -314,7 +314,7 @@ impl<'g> Seat<'g> {
             return Err(error.clone());
         }
         let (answer, cost) = self.ask_twice(ask);
-        self.slot.tally.note(hook, answer.as_ref(), cost);
+        self.slot.tally.note(answer.as_ref(), cost);
         let fared = self.fared.entry(hook).or_default();
         if let Err(error) = &answer {
             if self.failures == 0 {

@@ -97,7 +97,14 @@ pub(super) struct Tallies(Mutex<BTreeMap<String, Weak<Tally>>>);
 
 /// An answer in a word, one of a few for each hook.
 pub(super) trait Word {
-    fn word(&self) -> &'static str;
+    const HOOK: Hook;
+
+    /// Returns the word's place among those of the hook.
+    fn place(&self) -> usize;
+
+    fn word(&self) -> &'static str {
+        words(Self::HOOK)[self.place()]
+    }
 }
 
 /// Returns the words that an answer at a hook can be.
@@ -112,19 +119,15 @@ fn words(hook: Hook) -> &'static [&'static str] {
 
 impl Tally {
     /// Counts a call.
-    pub(super) fn note<A: Word>(&self, hook: Hook, answer: Result<&Explained<A>, &CallError>, cost: Cost) {
-        let tally = self.of(hook);
+    pub(super) fn note<A: Word>(&self, answer: Result<&Explained<A>, &CallError>, cost: Cost) {
+        let tally = self.of(A::HOOK);
         match answer {
-            Ok(explained) => {
-                let word = explained.answer.word();
-                let place = words(hook).iter().position(|known| *known == word);
-                debug_assert!(place.is_some(), "{hook} has no word {word}");
-                add(&tally.verdicts[place.unwrap_or_default()], 1);
-            }
+            Ok(explained) => add(&tally.verdicts[explained.answer.place()], 1),
             Err(error) => add(&tally.errors[class(error)], 1),
         }
-        add(&tally.latency[bucket(cost.time)], 1);
-        add(&tally.nanoseconds, u64::try_from(cost.time.as_nanos()).unwrap_or(u64::MAX));
+        let nanoseconds = u64::try_from(cost.time.as_nanos()).unwrap_or(u64::MAX);
+        add(&tally.latency[bucket(nanoseconds)], 1);
+        add(&tally.nanoseconds, nanoseconds);
         add(&tally.fuel, cost.fuel);
     }
 
@@ -205,53 +208,63 @@ impl Tallies {
 }
 
 impl Word for NamingAnswer {
-    fn word(&self) -> &'static str {
+    const HOOK: Hook = Hook::Naming;
+
+    fn place(&self) -> usize {
         match self {
-            Self { names: Some(_), .. } => "names",
-            Self { names: None, aliases } if aliases.is_empty() => "abstain",
-            Self { .. } => "aliases",
+            Self { names: None, aliases } if aliases.is_empty() => 0,
+            Self { names: Some(_), .. } => 1,
+            Self { names: None, .. } => 2,
         }
     }
 }
 
 impl Word for MatchingAnswer {
-    fn word(&self) -> &'static str {
+    const HOOK: Hook = Hook::Matching;
+
+    fn place(&self) -> usize {
         match self {
-            Self::Abstain => "abstain",
-            Self::Veto => "veto",
-            Self::Satisfies(_) => "satisfies",
+            Self::Abstain => 0,
+            Self::Veto => 1,
+            Self::Satisfies(_) => 2,
         }
     }
 }
 
 impl Word for ParametersAnswer {
-    fn word(&self) -> &'static str {
+    const HOOK: Hook = Hook::Parameters;
+
+    fn place(&self) -> usize {
         match self {
-            Self::Abstain => "abstain",
-            Self::Reject => "reject",
-            Self::Rules { closed: false, .. } => "open",
-            Self::Rules { closed: true, .. } => "closed",
+            Self::Abstain => 0,
+            Self::Reject => 1,
+            Self::Rules { closed: false, .. } => 2,
+            Self::Rules { closed: true, .. } => 3,
         }
     }
 }
 
 impl Word for StartAnswer {
-    fn word(&self) -> &'static str {
+    const HOOK: Hook = Hook::Offline;
+
+    fn place(&self) -> usize {
         match self {
-            Self::Abstain => "abstain",
-            Self::Share => "share",
-            Self::Reserve => "reserve",
+            Self::Abstain => 0,
+            Self::Share => 1,
+            Self::Reserve => 2,
         }
     }
 }
 
 impl Word for EndAnswer {
-    fn word(&self) -> &'static str {
+    const HOOK: Hook = Hook::Offline;
+
+    fn place(&self) -> usize {
         match self {
-            Self::Abstain => "abstain",
-            Self::Online => "online",
-            Self::Offline(_) => "offline",
-            Self::Held(_) => "held",
+            Self::Abstain => 0,
+            Self::Online => 3,
+            Self::Offline(_) => 4,
+            Self::Held(_) => 5,
         }
     }
 }
@@ -269,9 +282,8 @@ fn class(error: &CallError) -> usize {
 }
 
 /// Returns the place of a duration among the bounds, which belong to what is below them.
-fn bucket(time: Duration) -> usize {
-    let nanoseconds = time.as_nanos();
-    BOUNDS_US.partition_point(|bound| u128::from(*bound) * 1000 < nanoseconds)
+fn bucket(nanoseconds: u64) -> usize {
+    BOUNDS_US.partition_point(|bound| bound * 1000 < nanoseconds)
 }
 
 /// Returns below how many microseconds so many percent of the calls were, as if those of a bucket lay evenly in it,

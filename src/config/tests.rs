@@ -526,6 +526,7 @@ fn the_example_with_every_key_in_force_is_valid_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ci1.token"), "hunter2").unwrap();
     std::fs::write(folder.path().join("control.token"), "swordfish").unwrap();
+    std::fs::write(folder.path().join("metrics.token"), "scrape").unwrap();
     write_certificate(folder.path(), "layshaft");
     write_certificate(folder.path(), "gearman-ca");
     // A secret has one place only.

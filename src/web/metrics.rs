@@ -255,3 +255,7 @@ impl Page<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

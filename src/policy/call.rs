@@ -41,13 +41,6 @@ pub(super) struct Instance {
     limits: Limits,
 }
 
-/// What a call took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cost {
-    pub(super) time: Duration,
-    pub(super) fuel: u64,
-}
-
 /// An instance whose types are still to be held against the contract.
 pub(super) struct Trial {
     store: Store<Limiter>,

@@ -14,6 +14,7 @@ use super::history::{Era, Placed};
 use super::record::{Answered, Composed, Record, SlotTold, Told};
 use super::recorder::now_ms;
 use super::reload::{Inner, Policies};
+use super::tally::Tallies;
 
 /// A decision, and the same question put again to what was in force then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -200,7 +201,7 @@ impl Inner {
                 module
             }
         };
-        let version = gate::settle(&config, name, &placed.stem, module, sidecar.as_deref());
+        let version = gate::settle(&config, &Tallies::default(), name, &placed.stem, module, sidecar.as_deref());
         Ok(version.map_err(|refusal| refusal.to_string())?.slots)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::binding::Bind;
-use super::call::{CallError, Cost, Instance};
+use super::call::{CallError, Instance};
 use super::chain::Voice;
 use super::component::{Hook, Module};
 use super::config::{Limits, Mode};
@@ -17,6 +17,7 @@ use super::need::Sight;
 use super::pass::{Pass, World};
 use super::recorder::Recorder;
 use super::redaction::Redaction;
+use super::tally::{Cost, Tally, Usage};
 use crate::domain::{ControllerName, ProjectName};
 
 /// A controller as far as bindings know it.
@@ -52,6 +53,8 @@ pub(super) struct Slot {
     pub(super) sight: Sight,
     pub(super) limits: Limits,
     pub(super) health: Health,
+    /// Shared with the versions before and after.
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Generation {
@@ -96,9 +99,9 @@ impl fmt::Debug for Generation {
 }
 
 impl Slot {
-    /// Returns the same slot with a health of its own.
+    /// Returns the same slot with a health and a tally of its own.
     pub(super) fn apart(&self) -> Self {
-        let Self { voice, module, settings, bind, mode, sight, limits, health: _ } = self;
+        let Self { voice, module, settings, bind, mode, sight, limits, health: _, tally: _ } = self;
         Self {
             voice: voice.clone(),
             module: Arc::clone(module),
@@ -108,7 +111,14 @@ impl Slot {
             sight: sight.clone(),
             limits: limits.clone(),
             health: Health::default(),
+            tally: Arc::default(),
         }
+    }
+
+    /// Returns what it was asked at each of its hooks.
+    pub(super) fn usage(&self) -> impl Iterator<Item = Usage> {
+        let on_trial = self.mode == Mode::Monitor;
+        self.module.hooks.iter().map(move |hook| self.tally.usage(&self.voice.name, *hook, on_trial))
     }
 
     pub(super) fn start(&self) -> Result<Instance, CallError> {

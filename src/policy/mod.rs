@@ -50,11 +50,13 @@ mod reload;
 mod seal;
 mod status;
 mod table_gates;
+mod tally;
 mod turn;
 mod verdict;
 mod watch;
 mod watchdog;
 mod workbench;
+mod would;
 mod written;
 
 #[cfg(test)]
@@ -80,7 +82,8 @@ pub use record::{Answered, Composed, Failure, FailureClass, Fate, Record, SlotTo
 pub use recorder::{Batch, Decisions};
 pub use reload::{Error, Policies};
 pub use seal::{NotOpened, PrivateKey, PublicKey};
-pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus, Totals};
 pub use table_gates::{Comparison, Objection, TableGates};
+pub use tally::{BOUNDS_US, Usage};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

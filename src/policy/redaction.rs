@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::asked::{Asked, JobAsked, Sent, SentValue};
 use super::binding::globs;
-use super::call::{CallError, Cost};
+use super::call::CallError;
 use super::config::Config;
 use super::digest::Digest;
 use super::generation::Slot;
@@ -17,6 +17,7 @@ use super::mask::{HIDDEN, Mask};
 use super::need::is_secret;
 use super::record::{Answered, Composed, Failure, Fate, SlotTold, Told};
 use super::seal::PublicKey;
+use super::tally::Cost;
 use super::verdict::Explained;
 use super::written::Written;
 use crate::domain::Project;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,8 +15,9 @@ use super::ledger::Ledger;
 use super::monitor::Monitor;
 use super::recorder::{Decisions, Recorder};
 use super::redaction::Redaction;
-use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
+use super::status::{Gate, Refusal, ReloadReport, SlotStatus, Totals};
 use super::table_gates::{TableGates, Waiver};
+use super::tally::Tallies;
 
 /// Who takes a policy out for longer should take its file away.
 const LONGEST_DISABLED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -58,12 +59,14 @@ pub(super) struct Inner {
     pub(super) recorder: Arc<Recorder>,
     /// Held by whoever makes decisions of the past again, which takes time and memory.
     reviving: Arc<Semaphore>,
+    pub(super) tallies: Tallies,
     pub(super) ledger: Option<Ledger>,
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
     view: Mutex<View>,
+    refusals: Mutex<BTreeMap<Gate, u64>>,
 }
 
 /// What people are shown.
@@ -71,6 +74,7 @@ pub(super) struct Inner {
 pub(super) struct View {
     pub(super) statuses: Vec<SlotStatus>,
     pub(super) readiness: Vec<String>,
+    pub(super) frozen: bool,
 }
 
 impl Policies {
@@ -104,11 +108,13 @@ impl Policies {
             redaction,
             recorder,
             reviving: Arc::new(Semaphore::new(1)),
+            tallies: Tallies::default(),
             ledger,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
             table_gates: OnceLock::new(),
             view: Mutex::default(),
+            refusals: Mutex::new(Gate::ALL.into_iter().map(|gate| (gate, 0)).collect()),
         };
         inner.turn(&mut inner.book(), true, &Waiver::default());
         Ok(Self { inner: Arc::new(inner) })
@@ -189,10 +195,22 @@ impl Policies {
         let mut statuses = self.inner.shown().statuses.clone();
         let live = self.live();
         for status in &mut statuses {
-            let mut slots = live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
-            status.failing = slots.find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            let slots = || live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
+            status.failing = slots().find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            status.usage = slots().flat_map(|slot| slot.usage()).collect();
         }
         statuses
+    }
+
+    /// Returns what there is to count of all policies together.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            generation: self.live().number(),
+            frozen: self.inner.shown().frozen,
+            refusals: self.inner.refusals().clone(),
+            // Filled by whoever times the stages of a reload.
+            last_reload: BTreeMap::new(),
+        }
     }
 
     /// Returns whether a policy has been disabled for as long as it should be.
@@ -317,6 +335,18 @@ impl Inner {
 
     fn shown(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts changes that were refused, and not for the same reason as at the look before.
+    pub(super) fn count_refusals<'r>(&self, refused: impl Iterator<Item = &'r Refusal>) {
+        let mut refusals = self.refusals();
+        for refusal in refused {
+            *refusals.entry(refusal.gate).or_default() += 1;
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<Gate, u64>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn show(&self, view: View) {

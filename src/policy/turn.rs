@@ -191,7 +191,7 @@ impl Inner {
         {
             warn!(slot = %name, %error, "policy cannot be kept for a restart");
         }
-        gate::settle(&self.config, name, &file.stem, module, contents.sidecar.as_deref())
+        gate::settle(&self.config, &self.tallies, name, &file.stem, module, contents.sidecar.as_deref())
     }
 
     /// Compiles a module, unless one in force is the same.
@@ -235,7 +235,7 @@ impl Inner {
         let bytes =
             ledger.module(&kept.module).map_err(|error| unkept(format!("the kept module is unreadable: {error}")))?;
         let module = self.module(book, name, &bytes)?;
-        gate::settle(&self.config, name, stem, module, kept.sidecar.as_deref())
+        gate::settle(&self.config, &self.tallies, name, stem, module, kept.sidecar.as_deref())
     }
 
     /// Policies that the configuration names and requires have to be there, whatever the folder looks like.
@@ -305,6 +305,7 @@ impl Inner {
     /// Logs what is new to complain about, shows the state of things, and writes it down.
     fn finish(&self, book: &mut Book, look: &Look, view: View) {
         let complaints: BTreeSet<String> = look.refused.iter().map(ToString::to_string).collect();
+        self.count_refusals(look.refused.iter().filter(|refusal| !book.complaints.contains(&refusal.to_string())));
         for complaint in complaints.difference(&book.complaints) {
             error!("{complaint}");
         }
@@ -328,7 +329,7 @@ impl Inner {
     /// Returns what blocks where, and what people are shown.
     fn view(&self, book: &Book, look: &Look) -> (BTreeMap<String, Vec<Bind>>, View) {
         let mut blocked = BTreeMap::new();
-        let mut view = View::default();
+        let mut view = View { frozen: book.frozen, ..View::default() };
         if let Some(error) = &look.folder_error {
             view.readiness.push(format!("policy folder: {error}"));
             if book.live.is_empty() {
@@ -364,6 +365,7 @@ impl Inner {
                 error: row.refusal.as_ref().map(|refusal| refusal.reason.clone()),
                 failing: None,
                 advice: live.map(|live| live.version.advice.clone()).unwrap_or_default(),
+                usage: Vec::new(),
             });
         }
         (blocked, view)

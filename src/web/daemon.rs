@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{BuildEntry, DecisionEntry};
 use crate::journal::Wanted;
-use crate::policy::{self, Explanation, Gate, Record, ReloadReport, SlotStatus, Step};
+use crate::policy::{self, Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals};
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
 
@@ -19,6 +19,7 @@ pub trait Daemon: Send + Sync + 'static {
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
     fn policies(&self) -> Vec<SlotStatus>;
+    fn policy_totals(&self) -> Totals;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     /// Looks at the folder of policies now; the waived gates let everything pass.
     fn reload_policies(&self, waived: BTreeSet<Gate>) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
@@ -90,6 +91,10 @@ impl Daemon for Runtime {
 
     fn policies(&self) -> Vec<SlotStatus> {
         Self::policies(self).list()
+    }
+
+    fn policy_totals(&self) -> Totals {
+        Self::policies(self).totals()
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {

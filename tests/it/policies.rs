@@ -6,6 +6,7 @@ mod folder;
 mod gates;
 mod hostile;
 mod matching;
+mod monitor;
 mod naming;
 mod offline;
 mod parameters;

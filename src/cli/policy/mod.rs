@@ -23,6 +23,8 @@ use crate::config::Config;
 use crate::policy::{self, Workbench};
 
 pub(super) use ask::table;
+#[cfg(test)]
+pub(super) use ask::{on_trial, usage_table};
 
 /// See and change which policies are in force; write, try and test new ones.
 #[derive(Debug, clap::Args)]
@@ -33,7 +35,7 @@ pub(super) struct Policy {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// List the policies, and what is wrong with them.
+    /// List the policies, what they were asked and answered, and what is wrong with them.
     List(ask::Ask),
     /// Look at the folder now, also at files that were refused before.
     Reload(ask::Gated),

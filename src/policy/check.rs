@@ -7,6 +7,7 @@ use super::component::{Description, Hook};
 use super::config::Config;
 use super::digest::Digest;
 use super::signature::Signed;
+use super::tally::Tallies;
 use super::workbench::Workbench;
 use super::{gate, reload};
 
@@ -31,7 +32,8 @@ pub fn check(path: &Path, config: &Config) -> Result<CheckReport, reload::Error>
     let Workbench { name, stem, contents, module, .. } = Workbench::open(path, config)?;
     let signed = gate::vouched(config, &name, &stem, &contents).map_err(reload::Error::Refused)?;
     let sidecar = contents.sidecar.as_deref();
-    let version = gate::settle(config, &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
+    let version =
+        gate::settle(config, &Tallies::default(), &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
     Ok(CheckReport {
         digest: version.module.digest.clone(),
         description: version.module.description.clone(),

@@ -21,6 +21,7 @@ use super::laws;
 use super::need::Sight;
 use super::signature::{self, Signatures, Signed};
 use super::status::{Gate, Refusal};
+use super::tally::Tallies;
 
 /// A policy that has passed all gates: what of it goes into a generation.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ pub(super) fn interface(
 /// Binds a module to its settings, and tries both.
 pub(super) fn settle(
     config: &Config,
+    tallies: &Tallies,
     name: &str,
     stem: &str,
     module: Arc<Module>,
@@ -107,6 +109,7 @@ pub(super) fn settle(
         let single_use = guard.single_use || bind.single_use;
         let grants = guard.grants.clone();
         Arc::new(Slot {
+            tally: tallies.of(&slot_name),
             voice: Voice { name: slot_name.into(), policy: name.into(), grants, single_use },
             module: module.clone(),
             settings: settings.clone(),

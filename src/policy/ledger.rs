@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::folder::fingerprint;
+use super::history::remove_others;
 use super::signature::Signatures;
 use super::status::Refusal;
 
@@ -101,11 +102,6 @@ impl Ledger {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Returns where it is, for people.
-    pub(super) fn folder(&self) -> String {
-        self.folder.display().to_string()
-    }
-
     /// Returns the ledger that another process keeps, to be read only.
     pub(super) fn at(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
@@ -140,25 +136,23 @@ impl Ledger {
         write_whole(&self.folder.join("live.json"), &serde_json::to_vec_pretty(page)?)
     }
 
-    /// Throws away all other modules.
+    /// Throws away all other modules, but for those that decisions of the past were made by.
     pub(super) fn keep_only(&self, needed: &BTreeSet<&Digest>) -> io::Result<()> {
-        for file in fs::read_dir(self.folder.join("modules"))? {
-            let file = file?;
-            let digest = file.file_name().to_str().and_then(|name| name.strip_suffix(".wasm")).map(str::to_owned);
-            if !digest.is_some_and(|digest| needed.iter().any(|needed| needed.as_str() == digest)) {
-                fs::remove_file(file.path())?;
-            }
-        }
-        Ok(())
+        let needed = needed.iter().map(|&digest| digest.clone()).chain(self.read_history()?.modules()).collect();
+        remove_others(&self.folder.join("modules"), "wasm", &needed)
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join("modules").join(format!("{digest}.wasm"))
     }
 }
 
 /// Writes a file so that a crash leaves the old one or the new one, and the new one once this has returned.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(bytes)?;

@@ -88,15 +88,15 @@ impl Sight {
 
     /// Returns whether the slot is shown the value of a parameter.
     pub(super) fn shows(&self, project: &Project, parameter: &str) -> bool {
-        self.values.include(parameter) && !self.is_secret(project, parameter)
+        self.values.include(parameter) && !is_secret(&self.secret, project, parameter)
     }
+}
 
-    /// While it is not known what a project declares, anything could be a password.
-    fn is_secret(&self, project: &Project, name: &str) -> bool {
-        project.parameters.is_none()
-            || project.parameter(name).is_some_and(|parameter| parameter.is_password())
-            || self.secret.is_match(name)
-    }
+/// While it is not known what a project declares, anything could be a password.
+pub(super) fn is_secret(secret: &GlobSet, project: &Project, name: &str) -> bool {
+    project.parameters.is_none()
+        || project.parameter(name).is_some_and(|parameter| parameter.is_password())
+        || secret.is_match(name)
 }
 
 pub(super) fn project(project: &Project) -> ProjectView {

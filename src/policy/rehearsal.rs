@@ -13,10 +13,12 @@ use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
 use super::record::Record;
+use super::redaction::Redaction;
 use super::reload::Error;
 use super::replay::{Manner, Replayed, ask_candidate, ask_live, compare, recorded_of};
 use super::status::{Gate, Refusal};
 use super::table_gates::slots_of;
+use super::tally::Tallies;
 use super::workbench::Workbench;
 
 /// What is in force, and what would be with the file.
@@ -46,7 +48,8 @@ impl Rehearsal {
     /// Settings that the policy refuses, or answers that break the laws.
     pub fn alone(bench: &Workbench) -> Result<Self, Error> {
         let alone = InForce::from([(bench.name.clone(), in_force(candidate(bench)?))]);
-        Ok(Self { policy: bench.name.clone(), live: None, candidate: generation(&alone)?, left_out: Vec::new() })
+        let candidate = generation(bench, &alone)?;
+        Ok(Self { policy: bench.name.clone(), live: None, candidate, left_out: Vec::new() })
     }
 
     /// Puts a policy among those that the daemon of the bench's configuration has in force, in the place of the one of
@@ -56,9 +59,9 @@ impl Rehearsal {
     /// The same, or policies in force that cannot be read.
     pub fn among_others(bench: &Workbench) -> Result<Self, Error> {
         let (mut policies, left_out) = others(bench)?;
-        let live = generation(&policies)?;
+        let live = Some(generation(bench, &policies)?);
         policies.insert(bench.name.clone(), in_force(candidate(bench)?));
-        Ok(Self { policy: bench.name.clone(), live: Some(live), candidate: generation(&policies)?, left_out })
+        Ok(Self { policy: bench.name.clone(), live, candidate: generation(bench, &policies)?, left_out })
     }
 
     /// Returns the policies of the folder that would not be in force, and why.
@@ -83,7 +86,8 @@ fn candidate(bench: &Workbench) -> Result<Version, Error> {
     let mut config = bench.config.clone();
     config.slots.entry(bench.name.clone()).or_default().mode = Mode::Enforce;
     let sidecar = bench.contents.sidecar.as_deref();
-    gate::settle(&config, &bench.name, &bench.stem, Arc::clone(&bench.module), sidecar).map_err(Error::Refused)
+    gate::settle(&config, &Tallies::default(), &bench.name, &bench.stem, Arc::clone(&bench.module), sidecar)
+        .map_err(Error::Refused)
 }
 
 fn others(bench: &Workbench) -> Result<(InForce, Vec<Refusal>), Error> {
@@ -140,15 +144,16 @@ fn version(
 ) -> Result<Version, Refusal> {
     let engine = bench.module.pre.engine();
     let module: Arc<Module> = gate::interface(engine, config, name, bytes)?;
-    gate::settle(config, name, stem, module, sidecar)
+    gate::settle(config, &Tallies::default(), name, stem, module, sidecar)
 }
 
 fn in_force(version: Version) -> Live {
     Live { version, since: 0, came: None, previous: None }
 }
 
-fn generation(policies: &InForce) -> Result<Generation, Error> {
+fn generation(bench: &Workbench, policies: &InForce) -> Result<Generation, Error> {
     let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
+    let redaction = Arc::new(Redaction::new(&bench.config).map_err(Error::Globs)?);
     let slots = slots_of(policies).into_iter().filter(|slot| slot.mode == Mode::Enforce).collect();
-    Ok(Generation { number: 0, slots, blocked: Vec::new(), monitor })
+    Ok(Generation { number: 0, slots, blocked: Vec::new(), monitor, redaction, recorder: None })
 }

@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wasmtime::Engine;
 
 use super::book::{Book, Live, Previous};
@@ -14,9 +14,12 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
+use super::recorder::{Decisions, Recorder};
+use super::redaction::Redaction;
 use super::replay_gate::PastDecisions;
-use super::status::{Gate, Refusal, ReloadCost, ReloadReport, SlotStatus, Standing};
+use super::status::{Gate, Refusal, ReloadCost, ReloadReport, SlotStatus, Standing, Totals};
 use super::table_gates::{TableGates, Waiver};
+use super::tally::Tallies;
 
 /// Who takes a policy out for longer should take its file away.
 const LONGEST_DISABLED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -32,8 +35,8 @@ pub enum Error {
         "failed to write into the policy state folder {folder}: {source}; nothing was changed, since a restart would forget it"
     )]
     NotWritten { folder: String, source: std::io::Error },
-    #[error("policy.secret_parameters: {0}")]
-    SecretParameters(String),
+    #[error("{0}")]
+    Globs(String),
     #[error("no policy is called {0}: see `layshaft policy list`")]
     Unknown(String),
     #[error("policy {0} has no version to return to")]
@@ -58,6 +61,11 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) engine: Engine,
     pub(super) monitor: Monitor,
+    pub(super) redaction: Arc<Redaction>,
+    pub(super) recorder: Arc<Recorder>,
+    /// Held by whoever makes decisions of the past again, which takes time and memory.
+    reviving: Arc<Semaphore>,
+    pub(super) tallies: Tallies,
     pub(super) ledger: Option<Ledger>,
     /// None without a state folder, or if it is not the daemon's alone.
     pub(super) code_cache: Option<CodeCache>,
@@ -67,6 +75,7 @@ pub(super) struct Inner {
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
     pub(super) decisions: OnceLock<Arc<dyn PastDecisions>>,
     view: Mutex<View>,
+    refusals: Mutex<BTreeMap<Gate, u64>>,
 }
 
 /// What people are shown.
@@ -84,7 +93,8 @@ impl Policies {
     /// # Errors
     /// Trouble with the engine or the configuration. A policy that cannot be loaded is none: see `readiness`.
     pub fn open(config: Config) -> Result<Self, Error> {
-        super::binding::globs(&config.secret_parameters, true).map_err(Error::SecretParameters)?;
+        let redaction = Arc::new(Redaction::new(&config).map_err(Error::Globs)?);
+        let recorder = Recorder::new(config.log.table_samples);
         let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
         let state_error = |source| {
@@ -101,11 +111,22 @@ impl Policies {
                 )
                 .ok()
         });
-        let nothing = Generation { number: 0, slots: Vec::new(), blocked: Vec::new(), monitor: monitor.clone() };
+        let nothing = Generation {
+            number: 0,
+            slots: Vec::new(),
+            blocked: Vec::new(),
+            monitor: monitor.clone(),
+            redaction: Arc::clone(&redaction),
+            recorder: None,
+        };
         let inner = Inner {
             config,
             engine,
             monitor,
+            redaction,
+            recorder,
+            reviving: Arc::new(Semaphore::new(1)),
+            tallies: Tallies::default(),
             ledger,
             code_cache,
             book: Mutex::new(Book::resume(page)),
@@ -113,6 +134,7 @@ impl Policies {
             table_gates: OnceLock::new(),
             decisions: OnceLock::new(),
             view: Mutex::default(),
+            refusals: Mutex::new(Gate::ALL.into_iter().map(|gate| (gate, 0)).collect()),
         };
         // Not forced: what the ledger says was kept out stays out.
         inner.turn(&mut inner.book(), false, &Waiver::default());
@@ -202,10 +224,26 @@ impl Policies {
         let mut statuses = self.inner.shown().statuses.clone();
         let live = self.live();
         for status in &mut statuses {
-            let mut slots = live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
-            status.failing = slots.find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            let slots = || live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
+            status.failing = slots().find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            status.usage = slots().flat_map(|slot| slot.usage()).collect();
         }
         statuses
+    }
+
+    /// Returns what there is to count of all policies together.
+    pub fn totals(&self) -> Totals {
+        let (frozen, last_reload) = {
+            let shown = self.inner.shown();
+            (shown.frozen, shown.last_reload.clone())
+        };
+        let stages = last_reload.into_iter().flat_map(|cost| cost.stages);
+        Totals {
+            generation: self.live().number(),
+            frozen,
+            refusals: self.inner.refusals().clone(),
+            last_reload: stages.map(|(stage, took)| (stage.to_string(), Duration::from_micros(took))).collect(),
+        }
     }
 
     /// Returns whether a policy has been disabled for as long as it should be.
@@ -216,6 +254,18 @@ impl Policies {
     /// Returns why the daemon is not ready, as far as policies go. Empty is ready.
     pub fn readiness(&self) -> Vec<String> {
         self.inner.shown().readiness.clone()
+    }
+
+    /// Returns what is decided from now on, to the first who asks for it; until then nothing is recorded.
+    pub fn decisions(&self) -> Option<Decisions> {
+        let inner = &self.inner;
+        let wanted = inner.config.log.most > 0;
+        wanted.then(|| inner.recorder.listen(Arc::clone(&inner.redaction))).flatten()
+    }
+
+    /// Waits until nobody else makes decisions of the past again.
+    pub(super) async fn one_at_a_time(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.reviving).acquire_owned().await.ok()
     }
 
     /// Returns what the site says about policies.
@@ -342,6 +392,18 @@ impl Inner {
 
     fn shown(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts changes that were refused, and not for the same reason as at the look before.
+    pub(super) fn count_refusals<'r>(&self, refused: impl Iterator<Item = &'r Refusal>) {
+        let mut refusals = self.refusals();
+        for refusal in refused {
+            *refusals.entry(refusal.gate).or_default() += 1;
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<Gate, u64>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn show(&self, view: View) {

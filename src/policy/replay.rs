@@ -108,7 +108,7 @@ pub(super) type Replies = Vec<Option<Reply>>;
 
 /// Asks what is in force.
 pub(super) fn ask_live(live: &Generation, records: &[Record], threads: usize, until: Option<Instant>) -> Replies {
-    ask_all(records, threads, until, |_, record| match unknown(live, &record.asked) {
+    ask_all(records, threads, until, |_, record| match unknown(live, record) {
         None => Reply::Said(live.ask_again(&record.asked).into()),
         // Its answer is of no use here, but who would have given it is.
         Some(_) if speakers(&live.ask_again(&record.asked).told) == speakers(&record.told) => Said::recorded(record),
@@ -134,7 +134,7 @@ pub(super) fn ask_candidate(
     until: Option<Instant>,
 ) -> Replies {
     ask_all(records, threads, until, |index, record| match &before[index] {
-        Some(Reply::Said(_)) => match unknown(candidate, &record.asked) {
+        Some(Reply::Said(_)) => match unknown(candidate, record) {
             None => Reply::Said(candidate.ask_again(&record.asked).into()),
             Some(reason) => Reply::Unknown(reason),
         },
@@ -232,8 +232,11 @@ fn listed(names: Option<&BTreeSet<String>>) -> String {
 }
 
 /// Returns why a question is not known well enough to be put to a generation.
-fn unknown(generation: &Generation, asked: &Asked) -> Option<String> {
-    let missing = asked.missing(generation);
+fn unknown(generation: &Generation, record: &Record) -> Option<String> {
+    if record.cut {
+        return Some("the question was too large to be kept".to_owned());
+    }
+    let missing = record.asked.missing(generation);
     let names: Vec<&str> = missing.iter().map(String::as_str).collect();
     (!names.is_empty()).then(|| format!("the value of {} was not kept", shown(&names.join(", "))))
 }

@@ -47,7 +47,7 @@ fn one(guest: Guest) -> Arc<Generation> {
 /// Writes down what a generation decides.
 fn record(generation: &Generation, asked: Asked) -> Record {
     let Answered { told, verdict, why } = generation.ask_again(&asked);
-    Record { at: 7, generation: 1, asked, told, verdict, why }
+    Record { at: 7, generation: 1, asked, told, verdict, why, cut: false }
 }
 
 fn filter(sent: &[(&str, SentValue)]) -> Asked {

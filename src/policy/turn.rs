@@ -12,13 +12,15 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::binding::Bind;
-use super::book::{Before, Book, Live, Previous, changes, shape_of};
+use super::book::{Before, Book, InForce, Live, Previous, changes, shape_of};
 use super::config::Mode;
 use super::digest::Digest;
 use super::folder::{self, Contents, PolicyFile};
 use super::gate::{self, Version};
 use super::generation::Generation;
+use super::history::Era;
 use super::ledger::{Candidate, Entry, Kept};
+use super::recorder::now_ms;
 use super::reload::{Error, Inner, View};
 use super::status::{Change, Gate, Refusal, ReloadReport, SlotState, SlotStatus, Stage};
 use super::stopwatch::Stopwatch;
@@ -250,7 +252,8 @@ impl Inner {
         {
             warn!(slot = %name, %error, "policy cannot be kept for a restart");
         }
-        let settle = || gate::settle(&self.config, name, &file.stem, module, contents.sidecar.as_deref());
+        let sidecar = contents.sidecar.as_deref();
+        let settle = || gate::settle(&self.config, &self.tallies, name, &file.stem, module, sidecar);
         took.time(Stage::Laws, settle)
     }
 
@@ -291,7 +294,8 @@ impl Inner {
         let contents = Contents { module, sidecar: kept.sidecar.clone(), signatures: kept.signatures.clone() };
         let signed = gate::vouched(&self.config, name, stem, &contents)?;
         let module = self.module(book, name, &contents.module)?;
-        let mut version = gate::settle(&self.config, name, stem, module, contents.sidecar.as_deref())?;
+        let sidecar = contents.sidecar.as_deref();
+        let mut version = gate::settle(&self.config, &self.tallies, name, stem, module, sidecar)?;
         version.vouched(signed, &contents.signatures);
         Ok(version)
     }
@@ -338,17 +342,29 @@ impl Inner {
             slots: slots_of(&in_force),
             blocked: blocked.into_values().flatten().collect(),
             monitor: self.monitor.clone(),
+            redaction: Arc::clone(&self.redaction),
+            recorder: Some(Arc::clone(&self.recorder)),
         };
         book.blocking = blocking;
         book.published = true;
         Turned { look, changed, generation: Some(generation), view }
     }
 
+    /// Writes down what is in force from now on, so that it can be asked again when it no longer is.
+    fn begin_era(&self, generation: u64, in_force: &InForce) {
+        let Some(ledger) = &self.ledger else { return };
+        let era = Era::new(generation, now_ms(), in_force, &self.config);
+        if let Err(error) = ledger.begin_era(era, in_force, &self.config.log) {
+            error!(%error, "policies in force could not be added to their history; decisions by them cannot be explained later");
+        }
+    }
+
     /// Writes down what the book says, if that is new.
     fn write_down(&self, book: &mut Book) -> Result<(), Error> {
         let page = book.page();
         if let Some(ledger) = self.ledger.as_ref().filter(|_| page != book.written) {
-            ledger.write(&page).map_err(|source| Error::NotWritten { folder: ledger.folder(), source })?;
+            let folder = || ledger.folder().display().to_string();
+            ledger.write(&page).map_err(|source| Error::NotWritten { folder: folder(), source })?;
             book.written = page;
         }
         Ok(())
@@ -361,6 +377,7 @@ impl Inner {
             let (number, slots) = (generation.number, generation.slots.len());
             self.live.send_replace(Arc::new(generation));
             info!(generation = number, slots, changes = changed.len(), "policies in force");
+            self.begin_era(number, &book.in_force());
         }
         if !(changed.is_empty() && look.refused.is_empty()) {
             look.took.lap(Stage::Swap);
@@ -370,6 +387,7 @@ impl Inner {
         }
         view.last_reload = book.last_reload.clone();
         let complaints: BTreeSet<String> = look.refused.iter().map(ToString::to_string).collect();
+        self.count_refusals(look.refused.iter().filter(|refusal| !book.complaints.contains(&refusal.to_string())));
         for complaint in complaints.difference(&book.complaints) {
             error!("{complaint}");
         }
@@ -436,6 +454,7 @@ impl Inner {
                 error: row.refusal.as_ref().map(|refusal| refusal.reason.clone()),
                 failing: None,
                 advice: live.map(|live| live.version.advice.clone()).unwrap_or_default(),
+                usage: Vec::new(),
             });
         }
         (blocked, view)

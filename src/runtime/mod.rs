@@ -13,6 +13,7 @@ mod attempts;
 mod build;
 mod clearance;
 mod config;
+mod decisions;
 mod executor;
 #[cfg(test)]
 mod fleets;
@@ -24,6 +25,7 @@ mod management;
 mod meanings;
 mod offline_budget;
 mod overview;
+mod past_decisions;
 mod plan;
 mod reconciler;
 mod refusals;
@@ -139,6 +141,9 @@ impl Runtime {
         ));
         let gates = table_gates::TableGates { site: Arc::downgrade(&site), runtime: Handle::current() };
         site.policies.guard_table_with(Arc::new(gates));
+        let journal = site.journal.clone();
+        let past_decisions = past_decisions::PastDecisions { journal, runtime: Handle::current() };
+        site.policies.replay_from(Arc::new(past_decisions));
         let known = site.journal.open_attempts().await?;
         let cleared = watch::Sender::new(BTreeMap::new());
         let (requests, received) = mpsc::unbounded_channel();
@@ -237,10 +242,19 @@ async fn serve(
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(stopping::resume(Arc::clone(&site))));
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
+    let housekeeping = housekeeping::run(site.journal.clone(), Arc::clone(&site.policies));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping));
+    let recording =
+        site.policies.decisions().map(|decided| decisions::keep(decided, site.journal.clone(), stop.clone()));
+    let recording = recording.map(tokio::spawn);
     clearance::clear(&site, &hosts, &cleared);
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, cleared.subscribe());
-    reconciler.run(inbox, happened, stop).await;
+    reconciler.run(inbox, happened, stop.clone()).await;
+    stop.cancel();
+    if let Some(recording) = recording {
+        // It ends with what is left to be written.
+        let _ended = recording.await;
+    }
 }
 
 /// Takes up what an earlier life of this daemon had begun.

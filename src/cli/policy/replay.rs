@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::super::arguments::ControlSocket;
 use super::super::{Exit, in_tokio, terminal};
-use super::{File, read_text};
+use super::{File, records};
 use crate::policy::{Example, Kind, Record, Rehearsal, Replayed, Wanted};
+use crate::web::DecisionQuery;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -18,18 +19,18 @@ no policy.
 Examples:
   layshaft policy replay 30-no-preload.wasm --config /etc/layshaft/layshaft.toml
   layshaft policy replay 30-no-preload.wasm --records decisions.jsonl --json
-  layshaft policy log --json --last 5000 | layshaft policy replay 30-no-preload.wasm --records - --key log.key")]
+  layshaft policy log --records --limit 1000 | layshaft policy replay 30-no-preload.wasm --records - --key opens.key")]
 pub(super) struct Replay {
     #[command(flatten)]
     file: File,
-    /// The decisions, as `layshaft policy log --json` prints them; `-` reads them from the standard input [default: the
+    /// The decisions, as `layshaft policy log --records` prints them; `-` reads them from the standard input [default: the
     /// last ones of the daemon].
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
     /// How many decisions to ask the daemon for.
     #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "records", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     last: u32,
-    /// The key that opens sealed values.
+    /// The private key for values that were sealed; `layshaft policy keygen` wrote it.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Report decisions that take more than so many times the fuel.
@@ -67,7 +68,23 @@ impl Replay {
     }
 
     fn records(&self) -> anyhow::Result<Vec<Record>> {
-        anyhow::bail!("not yet")
+        let mut found = match &self.records {
+            Some(file) => records::read(file)?,
+            None => in_tokio(async {
+                let mut found = Vec::new();
+                let keep = |record| Ok(found.push(record));
+                let last = usize::try_from(self.last).unwrap_or(usize::MAX);
+                records::fetch(&self.socket.client()?, DecisionQuery::default(), last, keep).await?;
+                Ok(found)
+            })?,
+        };
+        if let Some(file) = &self.key {
+            let unopened = records::unseal(&mut found, &records::read_key(file)?);
+            if unopened > 0 {
+                terminal::complain(&format!("the values of {unopened} decisions are sealed to another key"));
+            }
+        }
+        Ok(found)
     }
 }
 

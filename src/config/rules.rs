@@ -177,6 +177,7 @@ impl Checker<'_> {
         }
         self.within("policies.quiet", policies.quiet, MILLISECOND, MINUTE);
         self.within("policies.rescan", policies.rescan, SECOND, DAY);
+        self.within("policies.keep_names", policies.keep_names, Duration::ZERO, DAY);
         self.within("policies.gates.watch_for", policies.gates.watch_for, Duration::ZERO, DAY);
         if policies.gates.withdrawn_percent > 100 {
             self.complain("policies.gates.withdrawn_percent", "is a share of all that is offered; write 0 to 100");

@@ -12,6 +12,7 @@ mod ask_again;
 mod attempts;
 mod build;
 mod clearance;
+mod computing;
 mod config;
 mod executor;
 #[cfg(test)]
@@ -19,6 +20,8 @@ mod fleets;
 mod function_set;
 mod housekeeping;
 mod identity;
+mod keeper;
+mod keeping;
 mod lease;
 mod management;
 mod meanings;
@@ -149,6 +152,8 @@ impl Runtime {
             for number in 0..site.servers.len() {
                 let looking_for_refusals = refusals::watch(Arc::clone(&site), number, requests.clone());
                 tokio::spawn(stop.clone().run_until_cancelled_owned(looking_for_refusals));
+                let asking = keeper::ask(Arc::clone(&site), number, requests.clone());
+                tokio::spawn(stop.clone().run_until_cancelled_owned(asking));
             }
             async move {
                 let inbox = Inbox { requests: received, pictures };

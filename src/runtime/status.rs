@@ -1,6 +1,7 @@
 //! What people and scripts see of a running daemon. Plain data, the same for the control channel and the terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct Status {
     pub controllers: Vec<ControllerStatus>,
     /// How many nodes offer each function.
     pub functions: BTreeMap<FunctionName, FunctionStatus>,
+    /// Names that policies no longer give, and that are offered for a while all the same; among the functions too.
+    #[serde(default)]
+    pub kept: Vec<KeptName>,
     pub builds: Vec<BuildStatus>,
     pub policies: Vec<SlotStatus>,
     /// What clients sent and Jenkins dropped; among the notes too.
@@ -129,6 +133,19 @@ pub enum WorkerState {
 pub struct FunctionStatus {
     pub project: ProjectName,
     pub nodes: usize,
+}
+
+/// A function name that policies no longer give, and that stays for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptName {
+    pub function: FunctionName,
+    pub project: ProjectName,
+    /// How many jobs wait for it at the Gearman servers; none as long as not all of them have said so.
+    pub jobs: Option<u64>,
+    /// Why it stays.
+    pub why: String,
+    /// It goes then, whatever waits.
+    pub until: SystemTime,
 }
 
 /// A build of ours that has not been delivered.

@@ -42,6 +42,7 @@ impl Daemon for Fake {
             generation: 7,
             controllers: Vec::new(),
             functions: BTreeMap::new(),
+            kept: Vec::new(),
             builds: Vec::new(),
             policies: Vec::new(),
             undeclared: Vec::new(),

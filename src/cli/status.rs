@@ -241,7 +241,7 @@ fn mode(mode: Mode) -> &'static str {
 }
 
 /// A reason may be a page of somebody's HTML.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let one_line: Vec<&str> = text.split_whitespace().collect();
     let text = one_line.join(" ");
     if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }

@@ -16,6 +16,7 @@ mod attempt;
 mod connection;
 mod error;
 mod handle;
+mod marks;
 mod node;
 mod stops;
 mod store;
@@ -29,5 +30,6 @@ pub use attempt::{
 };
 pub use error::Error;
 pub use handle::Journal;
+pub use marks::{MarkKind, OfflineMark};
 pub use stops::Stop;
 pub use writer::Counts;

@@ -93,7 +93,9 @@ impl Keeper {
 impl Announcement {
     /// Returns whether every server that is there was told of the new names, as far as that can be waited for.
     fn is_over(&self, links: &BTreeMap<ConnectionId, Link>, now: Instant) -> bool {
-        let has_said = |(id, offer): (&ConnectionId, &u64)| links.get(id).is_none_or(|link| link.said >= *offer);
+        // One that was opened anew counts from one again, and has been told of everything at once.
+        let has_said =
+            |(id, offer): (&ConnectionId, &u64)| links.get(id).is_none_or(|link| link.said >= link.offers.min(*offer));
         self.by <= now || self.offers.as_ref().is_some_and(|offers| offers.iter().all(has_said))
     }
 }

@@ -1,12 +1,12 @@
 //! The only room where things happen over time: it watches controllers, offers functions, and runs jobs as builds.
 //!
 //! ```text
-//! pollers -> snapshot -> table -> plan -> steps -> connections -> jobs -> builds
-//!               ^                  ^                                |
-//!               '---- reconciler --'------------ attempts <---------'
+//! pollers -> snapshot -> table -> keeping -> plan -> steps -> connections -> jobs -> builds
+//!               ^                             ^                                |
+//!               '--------- reconciler --------'------------ attempts <---------'
 //! ```
 //!
-//! `table` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
+//! `table`, `keeping` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
 
 mod ask_again;
 mod attempts;
@@ -25,6 +25,7 @@ mod keeping;
 mod lease;
 mod management;
 mod meanings;
+mod nodes;
 mod offline_budget;
 mod overview;
 mod plan;
@@ -64,6 +65,7 @@ use site::{Site, View};
 use status::{Mode, Status};
 
 pub use config::{Config, OfflineMark, OnStuck, RejectAs};
+pub use nodes::ReleaseError;
 pub use plan::PipelineSlots;
 pub use server::ServerParts;
 

@@ -52,6 +52,7 @@ impl Reconciler {
                 .filter_map(|server| refusals::describe(server.address(), &server.refused.borrow()))
                 .chain(view.table.notes.iter().map(ToString::to_string))
                 .chain(undeclared.iter().map(ToString::to_string))
+                .chain(self.site.offline_budget.refusals(&self.site.config()))
                 .chain(self.site.undeclared.unpinned())
                 .collect(),
             undeclared,

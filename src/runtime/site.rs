@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::warn;
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
 use crate::jenkins;
@@ -92,6 +93,14 @@ impl Site {
 
     pub(super) fn controllers(&self) -> Arc<Controllers> {
         Arc::clone(&self.controllers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A node is not offline because of us any more.
+    pub(super) async fn forget_mark(&self, controller: &ControllerName, node: &NodeName) {
+        self.offline_marks.remove(controller, node);
+        if let Err(error) = self.journal.brought_back(controller, node).await {
+            warn!(%controller, %node, %error, "failed to journal that a node is back");
+        }
     }
 
     pub(super) fn controller(&self, name: &ControllerName) -> Option<Arc<Controller>> {

@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
+use crate::domain::{BuildId, ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
 use crate::jenkins::Part;
+use crate::journal::MarkKind;
 use crate::policy::SlotStatus;
 
 /// Everything at one moment.
@@ -146,6 +147,70 @@ pub struct KeptName {
     pub why: String,
     /// It goes then, whatever waits.
     pub until: SystemTime,
+}
+
+/// Every node, and what policies may still take offline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nodes {
+    pub nodes: Vec<NodeEntry>,
+    /// `builds.offline_max`: how many nodes of a label policies may take offline within the window; 0 for any number.
+    pub offline_max: u32,
+    pub offline_window_ms: u64,
+    /// How many they took within it. What is for a single use is not counted, nor what clients asked for.
+    pub taken: Vec<LabelBudget>,
+    /// What they wanted within the window and did not get.
+    pub refused: Vec<String>,
+}
+
+/// How many nodes of a label policies took offline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelBudget {
+    pub controller: ControllerName,
+    pub label: String,
+    pub taken: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    pub controller: ControllerName,
+    pub name: NodeName,
+    pub state: NodeState,
+    /// What Jenkins shows.
+    pub reason: Option<String>,
+    pub executors: u32,
+    /// Busy in Jenkins, whoever started the build.
+    pub busy: u32,
+    /// If it is offline because of us, why.
+    pub ours: Option<OurMark>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    Online,
+    /// Somebody has marked it temporarily offline.
+    Marked,
+    /// Its agent is not connected.
+    Disconnected,
+}
+
+/// Why a node is offline because of us. What an earlier daemon did not write down is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OurMark {
+    pub kind: Option<MarkKind>,
+    /// The policy that wanted it; none if a client did.
+    pub policy: Option<String>,
+    pub message: Option<String>,
+    /// The build after which, or during which, it was marked.
+    pub build: Option<BuildId>,
+    pub since: Option<SystemTime>,
+}
+
+/// A node that is offline no more because of us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    pub controller: ControllerName,
+    pub node: NodeName,
 }
 
 /// A build of ours that has not been delivered.

@@ -5,9 +5,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::BuildEntry;
+use crate::domain::{ControllerName, NodeName};
 use crate::policy::{self, Gate, ReloadReport, SlotStatus};
-use crate::runtime::status::{Mode, Status};
-use crate::runtime::{self, Runtime};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
+use crate::runtime::{self, ReleaseError, Runtime};
 
 /// The runtime answers at once, but only when it has found out what its Gearman server is.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -17,6 +18,13 @@ pub trait Daemon: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Result<Status, Failure>> + Send;
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
+    fn nodes(&self) -> impl Future<Output = Result<Nodes, Failure>> + Send;
+    /// Brings a node back that is offline because of the daemon.
+    fn release(
+        &self,
+        node: &NodeName,
+        controller: Option<&ControllerName>,
+    ) -> impl Future<Output = Result<Released, Failure>> + Send;
     fn policies(&self) -> Vec<SlotStatus>;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     /// Looks at the folder of policies now; the waived gates let everything pass.
@@ -68,6 +76,14 @@ impl Daemon for Runtime {
         Ok(records.into_iter().map(BuildEntry::from).collect())
     }
 
+    async fn nodes(&self) -> Result<Nodes, Failure> {
+        Ok(Self::nodes(self).await?)
+    }
+
+    async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, Failure> {
+        Ok(Self::release(self, node, controller).await?)
+    }
+
     fn policies(&self) -> Vec<SlotStatus> {
         Self::policies(self).list()
     }
@@ -115,6 +131,18 @@ impl From<runtime::Error> for Failure {
         match error {
             runtime::Error::Stopped => Self::Ending,
             error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        match &error {
+            ReleaseError::Unknown { .. } | ReleaseError::UnknownThere { .. } | ReleaseError::UnknownController(_) => {
+                Self::NotFound(error.to_string())
+            }
+            ReleaseError::Jenkins { .. } | ReleaseError::Journal(_) => Self::Broken(error.to_string()),
+            _ => Self::Refused(error.to_string()),
         }
     }
 }

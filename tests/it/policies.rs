@@ -1,11 +1,14 @@
 //! Policies in a running site: what each hook is for, what becomes of hostile ones, and how they come and go.
 
 mod authors;
+mod brake;
 mod folder;
 mod gates;
 mod hostile;
+mod keeping;
 mod matching;
 mod naming;
 mod offline;
 mod parameters;
+mod released;
 mod replacing;

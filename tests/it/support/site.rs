@@ -39,6 +39,7 @@ pub(crate) struct SiteBuilder {
     pub(crate) policies: Vec<(String, Vec<u8>)>,
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
+    keep_names: Duration,
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
@@ -72,6 +73,7 @@ pub(crate) struct Site {
     silence: Option<Duration>,
     slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
+    keep_names: Duration,
     serve: bool,
     poll: Intervals,
     /// The addresses under which the runtime knows its servers.
@@ -92,6 +94,7 @@ impl SiteBuilder {
             policies: Vec::new(),
             slots: BTreeMap::new(),
             gates: policy::Gates::default(),
+            keep_names: Duration::from_secs(600),
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
@@ -209,6 +212,12 @@ impl SiteBuilder {
         self
     }
 
+    /// Says how long names stay that policies no longer give.
+    pub(crate) fn keep_names(mut self, keep_names: Duration) -> Self {
+        self.keep_names = keep_names;
+        self
+    }
+
     /// Adds one of the example policies to the folder, under a file name.
     pub(crate) fn example_policy(mut self, file: &str, name: &str) -> Self {
         self.policies.push((file.to_owned(), example_policy(name)));
@@ -281,6 +290,7 @@ impl SiteBuilder {
             silence: self.silence,
             slots: self.slots,
             gates: self.gates,
+            keep_names: self.keep_names,
             serve: self.serve,
             poll: self.poll,
             stop: CancellationToken::new(),
@@ -324,6 +334,7 @@ impl Site {
             state: Some(self.folder.path().join("state")),
             slots: self.slots.clone(),
             gates: self.gates.clone(),
+            keep_names: self.keep_names,
             quiet: Duration::from_millis(50),
             // The backstop must not come before the fuel is gone, however busy the machine is.
             limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },

@@ -16,6 +16,7 @@ mod interrupts;
 mod log;
 mod manage;
 mod mode;
+mod nodes;
 mod policy;
 mod queue;
 mod run;
@@ -66,6 +67,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Stop(stop) => in_tokio(stop.run()),
         Command::Describe(describe) => in_tokio(describe.run()),
         Command::Status(status) => in_tokio(status.run()),
+        Command::Nodes(nodes) => in_tokio(nodes.run()),
+        Command::Node(node) => in_tokio(node.run()),
         Command::Policy(policy) => policy.run(),
         Command::Pause(change) => in_tokio(change.run(crate::runtime::status::Mode::Paused)),
         Command::Resume(change) => in_tokio(change.run(crate::runtime::status::Mode::Serving)),

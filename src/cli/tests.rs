@@ -45,6 +45,8 @@ fn what_is_documented_can_be_written() {
         "stop --unique u-1 --host ci1",
         "describe lint 7 text --host ci1",
         "status --names --json",
+        "nodes --ours --json",
+        "node release n1 --controller ci1 --json --socket s",
         "policy list --json",
         "policy check 10-a.wasm --config layshaft.toml --json",
         "policy check 10-a.wasm --key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
@@ -120,6 +122,8 @@ fn what_makes_no_sense_is_a_usage_error() {
         "server -q libmemcached",
         "server -u gearman",
         "server --verbose LOUD",
+        "node",
+        "node release",
         "policy",
         "policy new Name --lang rust",
         "policy new name",
@@ -205,8 +209,8 @@ fn words_that_cannot_be_what_they_stand_for_are_usage_errors() {
 }
 
 #[test]
-fn every_command_for_a_gearman_server_has_an_example() {
-    for name in ["submit", "queue", "cancel", "stop", "describe"] {
+fn every_command_for_a_running_site_has_an_example() {
+    for name in ["submit", "queue", "cancel", "stop", "describe", "nodes", "node"] {
         let mut command = Arguments::command();
         let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
         assert!(help.contains(&format!("layshaft {name}")) && help.contains("Example"), "{help}");
@@ -319,6 +323,30 @@ fn events_read_well_for_people_and_for_scripts() {
 }
 
 #[test]
+fn nodes_say_because_of_whom_they_are_offline() {
+    let node = |name: &str, state: &str, reason: Option<&str>, ours: serde_json::Value| json!({ "controller": "ci1", "name": name, "state": state, "reason": reason, "executors": 2, "busy": 1, "ours": ours });
+    let held = json!({ "kind": "held", "policy": "single-use", "message": "held for a look", "since": { "secs_since_epoch": 86400, "nanos_since_epoch": 0 },
+        "build": { "project": "team/lint", "number": 7 } });
+    let client = json!({ "kind": "client", "message": "Offline due to Gearman request" });
+    let nodes = serde_json::from_value(json!({
+        "nodes": [
+            node("n1", "online", None, json!(null)),
+            node("n2", "marked", Some("held for a look [layshaft 0123456789ab]"), held),
+            node("n3", "marked", Some("Offline due to Gearman request"), client),
+            node("n4", "marked", Some("of an earlier daemon [layshaft]"), json!({})),
+            node("n5", "marked", Some("new disk"), json!(null)),
+            node("n6", "disconnected", None, json!(null)),
+        ],
+        "offline_max": 2, "offline_window_ms": 3600000,
+        "taken": [{ "controller": "ci1", "label": "gpu", "taken": 2 }],
+        "refused": ["policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"],
+    }))
+    .unwrap();
+    expect![""].assert_eq(&nodes::render(&nodes, false));
+    expect!["no node is offline because of us"].assert_eq(&nodes::render(&Default::default(), true));
+}
+
+#[test]
 fn status_shows_the_whole_picture() {
     let status: Status = serde_json::from_value(json!({
         "version": "1.2.3",
@@ -329,6 +357,8 @@ fn status_shows_the_whole_picture() {
             { "server": "gearman2:4730", "kind": null, "connections": 3, "connected": 0 }
         ],
         "generation": 4,
+        "kept": [{ "function": "build:old", "project": "lint", "jobs": 2, "why": "2 jobs wait",
+            "until": { "secs_since_epoch": 86400, "nanos_since_epoch": 0 } }],
         "controllers": [{
             "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "fresh": true, "quieting_down": false,
             "jenkins_version": "2.516", "age_ms": 1234, "trouble": "no answer in time", "projects": 9,

@@ -164,6 +164,7 @@ impl Checker<'_> {
         }
         self.within("policies.quiet", policies.quiet, MILLISECOND, MINUTE);
         self.within("policies.rescan", policies.rescan, SECOND, DAY);
+        self.within("policies.keep_names", policies.keep_names, Duration::ZERO, DAY);
         self.within("policies.gates.watch_for", policies.gates.watch_for, Duration::ZERO, DAY);
         self.within("policies.log.keep", policies.log.keep, SECOND, 3660 * DAY);
         if policies.gates.withdrawn_percent > 100 {

@@ -2,11 +2,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rusqlite::Connection;
+
 use super::connection;
 use super::writer::{Counts, Writer};
-use super::{Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, StartedBuild, State, Stop};
-use super::{Bounds, Decision, NewDecision, Wanted, decisions, stops, store};
-use crate::domain::{BuildId, ControllerName, QueueItemId};
+use super::{
+    Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, OfflineMark, StartedBuild, State, Stop,
+};
+use super::{Bounds, Decision, NewDecision, Wanted, decisions, marks, stops, store};
+use crate::domain::{BuildId, ControllerName, NodeName, QueueItemId};
 
 /// A daemon that is being restarted needs a moment to let go of its journal.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -112,7 +116,11 @@ impl Journal {
 
     /// Forgets attempts that were closed before a time, and returns how many; an open one is never forgotten.
     pub async fn expire(&self, older_than: SystemTime) -> Result<usize, Error> {
-        self.writer.run(move |connection| store::expire(connection, older_than)).await
+        let expire = move |connection: &Connection| {
+            marks::expire(connection, older_than)?;
+            store::expire(connection, older_than)
+        };
+        self.writer.run(expire).await
     }
 
     /// Notes that a client wants a build to end; an earlier note of the same build is replaced.
@@ -154,6 +162,22 @@ impl Journal {
     /// Forgets decisions beyond what is kept, and returns how many.
     pub async fn expire_decisions(&self, bounds: Bounds) -> Result<usize, Error> {
         self.writer.run(move |connection| decisions::expire(connection, &bounds)).await
+    }
+
+    /// Notes that we have marked a node offline, and why.
+    pub async fn marked_offline(&self, mark: OfflineMark) -> Result<(), Error> {
+        self.writer.run(move |connection| marks::set(connection, &mark)).await
+    }
+
+    /// Forgets why a node was offline: its mark is gone.
+    pub async fn brought_back(&self, controller: &ControllerName, node: &NodeName) -> Result<(), Error> {
+        let (controller, node) = (controller.clone(), node.clone());
+        self.writer.run(move |connection| marks::clear(connection, &controller, &node)).await
+    }
+
+    /// Returns every mark that was noted and not cleared by us; others may have cleared it, or set another one.
+    pub async fn offline_marks(&self) -> Result<Vec<OfflineMark>, Error> {
+        self.writer.run(marks::all).await
     }
 
     /// Returns what the journal has done since it was opened.

@@ -41,6 +41,9 @@ pub struct Config {
     /// How often the folder is looked at, for mounts that report no changes.
     #[serde(with = "human_duration", default = "default_rescan")]
     pub rescan: Duration,
+    /// How long a name that policies no longer give stays on offer while jobs wait for it; 0 withdraws it at once.
+    #[serde(with = "human_duration", default = "default_keep_names")]
+    pub keep_names: Duration,
 }
 
 impl Config {
@@ -58,6 +61,7 @@ impl Config {
             secret_parameters: Vec::new(),
             quiet: default_quiet(),
             rescan: default_rescan(),
+            keep_names: default_keep_names(),
         }
     }
 
@@ -77,6 +81,10 @@ fn default_quiet() -> Duration {
 
 fn default_rescan() -> Duration {
     Duration::from_secs(30)
+}
+
+fn default_keep_names() -> Duration {
+    Duration::from_secs(10 * 60)
 }
 
 /// What one call of a policy may cost, and what one file.

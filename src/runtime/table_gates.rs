@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::config::Config;
+use super::keeping::Left;
 use super::rules::PolicyRules;
 use super::site::{Site, View};
 use super::table::{FunctionTable, Note, table};
@@ -76,24 +77,37 @@ impl Comparison for TableComparison<'_> {
 
 impl TableComparison<'_> {
     fn orphans(&mut self, after: &FunctionTable, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
-        let orphaned = orphaned(&self.before, after);
-        if orphaned.is_empty() || waived.contains(&Gate::Orphans) {
+        if waived.contains(&Gate::Orphans) {
+            return Ok(());
+        }
+        let keeps = !self.site.policies.config().keep_names.is_zero();
+        let left = self.view.keeping.left_behind(&self.before, after, &self.view.snapshot, keeps);
+        if left.is_empty() {
             return Ok(());
         }
         let (runtime, site) = (self.runtime, &self.site);
         let waiting = self.waiting.get_or_insert_with(|| runtime.block_on(waiting(site)));
-        match waiting.iter().find(|waiting| orphaned.iter().any(|function| function.as_str() == waiting.function)) {
-            None => Ok(()),
-            Some(Waiting { function, jobs, server }) => Err(Objection {
-                gate: Gate::Orphans,
-                reason: format!("nobody would offer {function} any more, and jobs wait for it at {server} ({jobs})"),
-            }),
-        }
+        let left: BTreeMap<&str, &Left> = left.iter().map(|(function, left)| (function.as_str(), left)).collect();
+        let objection = |waiting: &Waiting| {
+            let Waiting { function, jobs, server } = waiting;
+            let reason = match left.get(function.as_str())? {
+                Left::Nobody => {
+                    format!("nobody would offer {function} any more, and jobs wait for it at {server} ({jobs})")
+                }
+                Left::Another { meant, means } => {
+                    format!(
+                        "{function} would mean {means} instead of {meant}, and jobs wait for it at {server} ({jobs})"
+                    )
+                }
+            };
+            Some(Objection { gate: Gate::Orphans, reason })
+        };
+        waiting.iter().find_map(objection).map_or(Ok(()), Err)
     }
 }
 
 fn table_under(generation: &Generation, view: &View, config: &Config) -> FunctionTable {
-    table(&view.snapshot, &mut PolicyRules::new(generation, &view.snapshot, config), &view.table)
+    table(&view.snapshot, &mut PolicyRules::new(generation, &view.snapshot, config), &view.ruled)
 }
 
 /// A function as one node offers it.
@@ -140,15 +154,6 @@ fn too_much(before: &FunctionTable, after: &FunctionTable, gates: &Gates) -> Opt
             gates.withdrawn_percent
         )
     })
-}
-
-/// Returns the functions that no node would offer any more.
-fn orphaned<'a>(before: &'a FunctionTable, after: &'a FunctionTable) -> BTreeSet<&'a FunctionName> {
-    let mut orphaned: BTreeSet<&FunctionName> = withdrawn(before, after).map(|place| place.function).collect();
-    for (row, _) in after.distinct_rows() {
-        orphaned.retain(|function| !row.contains_key(*function));
-    }
-    orphaned
 }
 
 /// Asks every server what waits there. One that does not answer is passed over: what waits there is not lost.
@@ -214,12 +219,5 @@ mod tests {
         assert!(too_much(&fine, &failing, &gates).unwrap().contains("it trapped"));
         assert_eq!(too_much(&failing, &failing, &gates), None);
         assert_eq!(too_much(&failing, &fine, &gates), None);
-    }
-
-    #[test]
-    fn a_function_is_orphaned_when_its_last_node_goes() {
-        let before = FunctionTable::offering(&[("n1", "a"), ("n2", "a"), ("n1", "b")]);
-        let after = FunctionTable::offering(&[("n2", "a"), ("n3", "c")]);
-        assert_eq!(orphaned(&before, &after), [&FunctionName::new("build:b").unwrap()].into());
     }
 }

@@ -5,10 +5,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::{BuildEntry, DecisionEntry};
+use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
 use crate::policy::{self, Explanation, Gate, Record, ReloadReport, Standing, Step, Totals};
-use crate::runtime::status::{Mode, Status};
-use crate::runtime::{self, Runtime};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
+use crate::runtime::{self, ReleaseError, Runtime};
 
 /// The runtime answers at once, but only when it has found out what its Gearman server is.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,6 +19,13 @@ pub trait Daemon: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Result<Status, Failure>> + Send;
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
+    fn nodes(&self) -> impl Future<Output = Result<Nodes, Failure>> + Send;
+    /// Brings a node back that is offline because of the daemon.
+    fn release(
+        &self,
+        node: &NodeName,
+        controller: Option<&ControllerName>,
+    ) -> impl Future<Output = Result<Released, Failure>> + Send;
     fn policies(&self) -> Standing;
     fn policy_totals(&self) -> Totals;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
@@ -87,6 +95,14 @@ impl Daemon for Runtime {
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
         let records = self.journal().recent(limit).await.map_err(|error| Failure::Broken(error.to_string()))?;
         Ok(records.into_iter().map(BuildEntry::from).collect())
+    }
+
+    async fn nodes(&self) -> Result<Nodes, Failure> {
+        Ok(Self::nodes(self).await?)
+    }
+
+    async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, Failure> {
+        Ok(Self::release(self, node, controller).await?)
     }
 
     fn policies(&self) -> Standing {
@@ -166,6 +182,18 @@ impl From<runtime::Error> for Failure {
         match error {
             runtime::Error::Stopped => Self::Ending,
             error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        match &error {
+            ReleaseError::Unknown { .. } | ReleaseError::UnknownThere { .. } | ReleaseError::UnknownController(_) => {
+                Self::NotFound(error.to_string())
+            }
+            ReleaseError::Jenkins { .. } | ReleaseError::Journal(_) => Self::Broken(error.to_string()),
+            _ => Self::Refused(error.to_string()),
         }
     }
 }

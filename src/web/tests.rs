@@ -7,9 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
 use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step, Totals};
-use crate::runtime::status::{GearmanStatus, Mode, Status};
+use crate::runtime::status::{GearmanStatus, Mode, Nodes, Released, Status};
 
 /// A daemon that remembers what it was told.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ impl Daemon for Fake {
             generation: 7,
             controllers: Vec::new(),
             functions: BTreeMap::new(),
+            kept: Vec::new(),
             builds: Vec::new(),
             jobs: BTreeMap::from([("complete".to_owned(), 3)]),
             policies: Vec::new(),
@@ -54,6 +56,16 @@ impl Daemon for Fake {
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
         self.tell(format!("builds {limit}"));
         Ok(Vec::new())
+    }
+
+    async fn nodes(&self) -> Result<Nodes, Failure> {
+        Ok(Nodes { offline_max: 3, ..Nodes::default() })
+    }
+
+    async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, Failure> {
+        self.tell(format!("release {node} {controller:?}"));
+        let controller = controller.ok_or_else(|| Failure::Refused("say which with --controller".to_owned()))?;
+        Ok(Released { controller: controller.clone(), node: node.clone() })
     }
 
     fn policies(&self) -> Standing {
@@ -236,6 +248,23 @@ async fn a_client_reads_and_changes_through_the_socket() {
 }
 
 #[tokio::test]
+async fn nodes_are_listed_and_released_whatever_they_are_called() {
+    let bench = Bench::new().await;
+    let client = bench.client();
+    assert_eq!(client.nodes().await.unwrap().offline_max, 3);
+    let ci = ControllerName::new("ci/1 ?&");
+    for node in [NodeName::agent("n 1/ä%?controller=x"), NodeName::BuiltIn] {
+        let released = client.release(&node, Some(&ci)).await.unwrap();
+        assert_eq!((&released.controller, &released.node), (&ci, &node));
+    }
+    assert_eq!(
+        client.release(&NodeName::agent("a"), None).await.unwrap_err().to_string(),
+        "say which with --controller"
+    );
+    assert_eq!(bench.fake.told()[2], "release a None");
+}
+
+#[tokio::test]
 async fn what_the_daemon_refuses_reaches_the_client_in_its_words() {
     let bench = Bench::new().await;
     let client = bench.client();
@@ -282,6 +311,9 @@ async fn errors_are_json_with_the_right_status() {
         ("GET", "/api/v1/decisions/latest", 400),
         ("GET", "/api/v1/decisions/7/explain", 405),
         ("POST", "/api/v1/decisions/7/explain", 400),
+        ("GET", "/api/v1/nodes/x/release", 405),
+        ("POST", "/api/v1/nodes/x/release", 409),
+        ("POST", "/api/v1/nodes/x/release?controllers=ci", 400),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");

@@ -19,8 +19,8 @@ fn one_executor() -> SiteBuilder {
 }
 
 on_both_servers! {
-    async fn jobs_that_wait_keep_the_name_that_they_wait_for_unless_a_person_says_otherwise(server) {
-        let site = one_executor().start(server).await;
+    async fn where_no_name_is_kept_jobs_that_wait_keep_out_what_takes_theirs_unless_a_person_says_otherwise(server) {
+        let site = one_executor().keep_names(Duration::ZERO).start(server).await;
         site.offers("a_exec-0", &["build:first"]).await;
         let mut running = site.server.submit("build:first", "u-1", "{}").await;
         running.started().await;

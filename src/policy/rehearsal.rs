@@ -143,7 +143,7 @@ fn version(
     sidecar: Option<&str>,
 ) -> Result<Version, Refusal> {
     let engine = bench.module.pre.engine();
-    let module: Arc<Module> = gate::interface(engine, config, name, bytes)?;
+    let module: Arc<Module> = gate::interface(engine, config, None, name, bytes)?;
     gate::settle(config, &Tallies::default(), name, stem, module, sidecar)
 }
 

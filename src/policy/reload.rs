@@ -242,7 +242,7 @@ impl Policies {
             generation: self.live().number(),
             frozen,
             refusals: self.inner.refusals().clone(),
-            last_reload: stages.map(|(stage, took)| (stage.to_string(), Duration::from_micros(took))).collect(),
+            last_reload: stages.map(|(stage, took)| (stage.as_str().to_owned(), Duration::from_micros(took))).collect(),
         }
     }
 

@@ -342,7 +342,19 @@ fn nodes_say_because_of_whom_they_are_offline() {
         "refused": ["policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"],
     }))
     .unwrap();
-    expect![""].assert_eq(&nodes::render(&nodes, false));
+    check(
+        &nodes::render(&nodes, false),
+        expect![[r#"
+         NODE  CONTROLLER  STATE         BUSY    BECAUSE OF         WHY                              BUILD         SINCE
+         n1    ci1         online        1 of 2  -                  -                                -             -
+         n2    ci1         held          1 of 2  policy single-use  held for a look                  team/lint #7  1970-01-02T00:00:00Z
+         n3    ci1         offline       1 of 2  a client           Offline due to Gearman request   -             -
+         n4    ci1         offline       1 of 2  layshaft           of an earlier daemon [layshaft]  -             -
+         n5    ci1         offline       1 of 2  others             new disk                         -             -
+         n6    ci1         disconnected  1 of 2  -                  -                                -             -
+        policies took 2 nodes with the label gpu of ci1 offline within 1h (of at most 2)
+        policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"#]],
+    );
     expect!["no node is offline because of us"].assert_eq(&nodes::render(&Default::default(), true));
 }
 
@@ -422,6 +434,10 @@ fn status_shows_the_whole_picture() {
         functions
          FUNCTION    PROJECT  NODES
          build:lint  lint     1
+
+        names kept although policies no longer give them
+         FUNCTION   PROJECT  WHY          UNTIL
+         build:old  lint     2 jobs wait  1970-01-02T00:00:00Z
 
         policies (generation 4)
          POLICY           STATE  HOOKS     BINDINGS  GRANTS  FILE                     SHA256

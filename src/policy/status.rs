@@ -17,7 +17,7 @@ use super::tally::Usage;
 pub struct Standing {
     /// Nothing comes in from the folder until it is thawed.
     pub frozen: bool,
-    /// The last look at the folder that changed something, or refused to.
+    /// The last look at the folder that changed something, or refused to; the first one, at the start, does.
     pub last_reload: Option<ReloadCost>,
     /// By name.
     pub policies: Vec<SlotStatus>,

@@ -373,13 +373,14 @@ impl Inner {
     /// Puts it in force, shows the state of things, and logs what is new to complain about.
     fn put_up(&self, book: &mut Book, turned: Turned) -> ReloadReport {
         let Turned { mut look, changed, generation, mut view } = turned;
+        let is_new = generation.is_some();
         if let Some(generation) = generation {
             let (number, slots) = (generation.number, generation.slots.len());
             self.live.send_replace(Arc::new(generation));
             info!(generation = number, slots, changes = changed.len(), "policies in force");
             self.begin_era(number, &book.in_force());
         }
-        if !(changed.is_empty() && look.refused.is_empty()) {
+        if is_new || !look.refused.is_empty() {
             look.took.lap(Stage::Swap);
             let cost = look.took.cost(book.number);
             info!(generation = book.number, microseconds = cost.microseconds, stages = ?cost.stages, "policies looked at");

@@ -208,6 +208,8 @@ async fn how_long_a_change_took_is_told_by_stage() {
     policies.reload().await;
     let cost = policies.standing().last_reload.unwrap();
     assert_eq!((cost.generation, cost.stages.get(&Stage::Table)), (2, Some(&7_000)));
+    drop(policies);
+    assert_eq!(site.open().standing().last_reload.map(|cost| cost.generation), Some(2));
 }
 
 #[tokio::test]

@@ -638,7 +638,7 @@ fn the_example_has_every_key() {
         let error = parse(&format!("{prefix}zzzzzzzzzzzzzzzzzz = 1\n"), &[]).unwrap_err().to_string();
         let known = error.split("known here: ").nth(1).unwrap_or_else(|| panic!("no keys in: {error}"));
         for key in known.lines().next().unwrap().split(", ") {
-            let is_a_section = ["limits", "gates", "slots", "poll", "tls"].contains(&key);
+            let is_a_section = ["limits", "gates", "keys", "slots", "poll", "tls"].contains(&key);
             assert!(is_a_section || has(section, key), "[{section}] of the example has no {key}");
         }
     }

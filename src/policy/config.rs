@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::human_duration;
 
-use super::Digest;
+use super::{Digest, PublicKey};
 
 /// What the site's own configuration says about policies. It guards the folder, and is therefore not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ pub struct Config {
     pub limits: Limits,
     #[serde(default)]
     pub gates: Gates,
+    /// Whose signatures count, by a name of the site's choice.
+    #[serde(default)]
+    pub keys: BTreeMap<String, PublicKey>,
+    /// Only what one of the keys has signed is taken in. Not said, it is so as soon as there is a key.
+    #[serde(default)]
+    pub signed: Option<bool>,
     /// By the policy's name, which is its file's without number and ending.
     #[serde(default)]
     pub slots: BTreeMap<String, SlotGuard>,
@@ -43,6 +49,8 @@ impl Config {
             state: None,
             limits: Limits::default(),
             gates: Gates::default(),
+            keys: BTreeMap::new(),
+            signed: None,
             slots: BTreeMap::new(),
             secret_parameters: Vec::new(),
             quiet: default_quiet(),
@@ -52,6 +60,11 @@ impl Config {
 
     pub(super) fn guard(&self, name: &str) -> SlotGuard {
         self.slots.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn demands_signature(&self, name: &str) -> bool {
+        let own = self.slots.get(name).and_then(|guard| guard.signed);
+        own.or(self.signed).unwrap_or(!self.keys.is_empty())
     }
 }
 
@@ -121,6 +134,8 @@ pub struct SlotGuard {
     pub grants: BTreeSet<Grant>,
     /// The only file contents that are accepted.
     pub sha256: Option<Digest>,
+    /// Whether it has to be signed, whatever is said of all policies.
+    pub signed: Option<bool>,
     pub mode: Mode,
     /// Without this policy, or its last good version, nothing is offered where it is bound.
     pub required: bool,
@@ -130,7 +145,14 @@ pub struct SlotGuard {
 
 impl Default for SlotGuard {
     fn default() -> Self {
-        Self { grants: BTreeSet::new(), sha256: None, mode: Mode::Enforce, required: true, single_use: false }
+        Self {
+            grants: BTreeSet::new(),
+            sha256: None,
+            signed: None,
+            mode: Mode::Enforce,
+            required: true,
+            single_use: false,
+        }
     }
 }
 

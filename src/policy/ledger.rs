@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::folder::fingerprint;
+use super::signature::Signatures;
+use super::status::Refusal;
 
 /// A folder of our own.
 #[derive(Debug)]
@@ -32,6 +34,24 @@ pub(super) struct Page {
     pub(super) disabled: BTreeMap<String, SystemTime>,
     #[serde(default)]
     pub(super) frozen: bool,
+    /// What gates that cannot be asked again after a restart have kept out.
+    #[serde(default)]
+    pub(super) refused: BTreeMap<String, TurnedDown>,
+}
+
+/// What was refused, so that it is neither tried nor reported again at every look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TurnedDown {
+    /// None if it is that the file was taken away.
+    pub(super) candidate: Option<Candidate>,
+    pub(super) refusal: Refusal,
+}
+
+/// A version at a place in the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Candidate {
+    pub(super) stem: String,
+    pub(super) fingerprint: Digest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +68,23 @@ pub(super) struct Entry {
 pub(super) struct Kept {
     pub(super) module: Digest,
     pub(super) sidecar: Option<String>,
+    /// Asked again when it is restored, since a key may have been withdrawn.
+    #[serde(default)]
+    pub(super) signatures: Signatures,
+}
+
+impl Page {
+    /// Returns the modules that may be needed again.
+    pub(super) fn modules(&self) -> BTreeSet<&Digest> {
+        let versions = self.policies.values().flat_map(|entry| [Some(&entry.live), entry.previous.as_ref()]);
+        versions.flatten().map(|kept| &kept.module).collect()
+    }
+}
+
+impl Entry {
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { stem: self.stem.clone(), fingerprint: self.live.fingerprint() }
+    }
 }
 
 impl Kept {
@@ -60,6 +97,11 @@ impl Ledger {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder.join("modules"))?;
         Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Returns where it is, for people.
+    pub(super) fn folder(&self) -> String {
+        self.folder.display().to_string()
     }
 
     /// Reads what was in force; a missing page is an empty one.
@@ -86,14 +128,17 @@ impl Ledger {
         }
     }
 
-    /// Writes what is in force now, and throws away modules that nothing needs any more.
+    /// Writes what is in force now.
     pub(super) fn write(&self, page: &Page) -> io::Result<()> {
-        write_whole(&self.folder.join("live.json"), &serde_json::to_vec_pretty(page)?)?;
-        let versions = page.policies.values().flat_map(|entry| [Some(&entry.live), entry.previous.as_ref()]);
-        let needed: BTreeSet<String> = versions.flatten().map(|kept| format!("{}.wasm", kept.module)).collect();
+        write_whole(&self.folder.join("live.json"), &serde_json::to_vec_pretty(page)?)
+    }
+
+    /// Throws away all other modules.
+    pub(super) fn keep_only(&self, needed: &BTreeSet<&Digest>) -> io::Result<()> {
         for file in fs::read_dir(self.folder.join("modules"))? {
             let file = file?;
-            if !file.file_name().to_str().is_some_and(|name| needed.contains(name)) {
+            let digest = file.file_name().to_str().and_then(|name| name.strip_suffix(".wasm")).map(str::to_owned);
+            if !digest.is_some_and(|digest| needed.iter().any(|needed| needed.as_str() == digest)) {
                 fs::remove_file(file.path())?;
             }
         }
@@ -105,13 +150,19 @@ impl Ledger {
     }
 }
 
-/// Writes a file so that a crash leaves the old one or the new one.
+/// Writes a file so that a crash leaves the old one or the new one, and the new one once this has returned.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&temporary, path)
+    fs::rename(&temporary, path)?;
+    // Until then the folder may still have the old name for the old file.
+    match fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all() {
+        // There are file systems that cannot do this to a folder.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 #[cfg(test)]
@@ -126,10 +177,11 @@ mod tests {
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
         ledger.keep(&one, b"one").unwrap();
         ledger.keep(&other, b"other").unwrap();
-        let live = Kept { module: one.clone(), sidecar: Some("x".into()) };
+        let live = Kept { module: one.clone(), sidecar: Some("x".into()), signatures: Signatures::default() };
         let entry = Entry { stem: "10-a".into(), since: 3, live, previous: None };
         let page = Page { generation: 3, policies: [("a".to_owned(), entry)].into(), ..Page::default() };
         ledger.write(&page).unwrap();
+        ledger.keep_only(&page.modules()).unwrap();
         assert_eq!(ledger.read().unwrap(), page);
         assert_eq!(ledger.module(&one).unwrap(), b"one");
         assert!(ledger.module(&other).is_err());

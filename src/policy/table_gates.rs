@@ -3,15 +3,17 @@
 //!
 //! Policies know neither; whoever keeps the function table does, and says it through [`TableGates`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::book::{Before, Book, InForce, changes, shape_of};
 use super::config::Mode;
 use super::folder::order;
 use super::generation::{Generation, Slot};
 use super::reload::Inner;
-use super::status::{Change, Gate, Refusal};
+use super::status::{Change, Gate, Refusal, Stage};
+use super::stopwatch::Stopwatch;
 
 /// Compares what candidates would offer with what is offered now.
 pub trait TableGates: Send + Sync {
@@ -23,6 +25,11 @@ pub trait TableGates: Send + Sync {
 pub trait Comparison {
     /// Returns the first objection that is not waived.
     fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection>;
+
+    /// Returns how long each gate has taken so far, what they have in common with the first of them.
+    fn took(&self) -> BTreeMap<Stage, Duration> {
+        BTreeMap::new()
+    }
 }
 
 /// Why a candidate should not be in force.
@@ -62,7 +69,13 @@ impl Waiver {
 impl Inner {
     /// Takes back those changes of what is in force that the gates object to, and returns them. Each change is tried on
     /// top of those that were let in before it, so that a refusal names the policy that it is about.
-    pub(super) fn pass_table_gates(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
+    pub(super) fn pass_table_gates(
+        &self,
+        book: &mut Book,
+        before: &Before,
+        waiver: &Waiver,
+        took: &mut Stopwatch,
+    ) -> Vec<Refusal> {
         let Some(gates) = self.table_gates.get().filter(|_| book.published) else { return Vec::new() };
         let wanted = book.in_force();
         let changed = changes(&shape_of(&before.in_force), &shape_of(&wanted));
@@ -90,6 +103,9 @@ impl Inner {
                     refused.push(Refusal { slot: name.clone(), gate, reason });
                 }
             }
+        }
+        for (stage, time) in comparison.took() {
+            took.add(stage, time);
         }
         refused
     }
@@ -124,4 +140,4 @@ pub(super) fn slots_of(in_force: &InForce) -> Vec<Arc<Slot>> {
 
 #[cfg(test)]
 #[path = "table_gates_tests.rs"]
-mod tests;
+pub(super) mod tests;

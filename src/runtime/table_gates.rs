@@ -1,10 +1,12 @@
 //! What a change of policies would do to the function table, and to jobs that wait at the servers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::config::Config;
@@ -12,7 +14,7 @@ use super::rules::PolicyRules;
 use super::site::{Site, View};
 use super::table::{FunctionTable, Note, table};
 use crate::domain::{ControllerName, FunctionName, NodeName};
-use crate::policy::{self, Comparison, Gate, Gates, Generation, Objection};
+use crate::policy::{self, Comparison, Gate, Gates, Generation, Objection, Stage};
 
 /// Examines candidates against the table as it is.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ struct TableComparison<'a> {
     before: FunctionTable,
     /// What waits at the servers, once somebody has asked them.
     waiting: Option<Vec<Waiting>>,
+    took: BTreeMap<Stage, Duration>,
 }
 
 /// Jobs of one function that wait at a server.
@@ -43,20 +46,37 @@ struct Waiting {
 impl policy::TableGates for TableGates {
     fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>> {
         let site = self.site.upgrade()?;
+        let begin = Instant::now();
         let (view, config) = (site.view.borrow().clone(), site.config());
         let before = table_under(base, &view, &config);
-        Some(Box::new(TableComparison { site, runtime: &self.runtime, view, config, before, waiting: None }))
+        let took = BTreeMap::from([(Stage::Table, begin.elapsed())]);
+        Some(Box::new(TableComparison { site, runtime: &self.runtime, view, config, before, waiting: None, took }))
     }
 }
 
 impl Comparison for TableComparison<'_> {
     fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        let begin = Instant::now();
         let after = table_under(candidate, &self.view, &self.config);
-        if !waived.contains(&Gate::Table) {
-            too_much(&self.before, &after, &self.site.policies.config().gates)
-                .map_or(Ok(()), |reason| Err(Objection { gate: Gate::Table, reason }))?;
+        let too_much = too_much(&self.before, &after, &self.site.policies.config().gates);
+        let compared = Instant::now();
+        *self.took.entry(Stage::Table).or_default() += compared - begin;
+        if let Some(reason) = too_much.filter(|_| !waived.contains(&Gate::Table)) {
+            return Err(Objection { gate: Gate::Table, reason });
         }
-        let orphaned = orphaned(&self.before, &after);
+        let asked = self.orphans(&after, waived);
+        *self.took.entry(Stage::Orphans).or_default() += compared.elapsed();
+        asked
+    }
+
+    fn took(&self) -> BTreeMap<Stage, Duration> {
+        self.took.clone()
+    }
+}
+
+impl TableComparison<'_> {
+    fn orphans(&mut self, after: &FunctionTable, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        let orphaned = orphaned(&self.before, after);
         if orphaned.is_empty() || waived.contains(&Gate::Orphans) {
             return Ok(());
         }

@@ -19,7 +19,7 @@ use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::daemon::{Daemon, Failure};
 use super::metrics::{self, Scrape};
 use crate::domain::human_duration;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::policy::{Gate, ReloadReport, Standing};
 use crate::runtime::status::{Mode, Status};
 
 /// No request needs a body.
@@ -124,7 +124,7 @@ async fn ready<D: Daemon>(State(daemon): State<Arc<D>>, ConnectInfo(caller): Con
 async fn metrics<D: Daemon>(State(daemon): State<Arc<D>>) -> Response {
     // While the daemon cannot say how it is, its policies still can.
     let status = daemon.status().await.ok();
-    let scrape = Scrape { status, policies: daemon.policies(), totals: daemon.policy_totals() };
+    let scrape = Scrape { status, standing: daemon.policies() };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], scrape.text()).into_response()
 }
 
@@ -148,7 +148,7 @@ async fn builds<D: Daemon>(
     Ok(Json(daemon.builds(limit).await.map_err(IntoResponse::into_response)?))
 }
 
-async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Vec<SlotStatus>> {
+async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Standing> {
     Json(daemon.policies())
 }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use crate::jenkins::install_crypto_provider;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::policy::{Gate, ReloadReport, Standing};
 use crate::runtime::status::{Mode, Status};
 
 /// A local daemon answers at once; only a change of policies may take as long as its compilation.
@@ -59,7 +59,7 @@ impl Client {
         self.ask(Method::GET, &format!("api/v1/builds?limit={limit}"), PATIENCE).await
     }
 
-    pub async fn policies(&self) -> Result<Vec<SlotStatus>, ClientError> {
+    pub async fn policies(&self) -> Result<Standing, ClientError> {
         self.ask(Method::GET, "api/v1/policies", PATIENCE).await
     }
 

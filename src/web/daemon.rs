@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::BuildEntry;
-use crate::policy::{self, Gate, ReloadReport, SlotStatus, Totals};
+use crate::policy::{self, Gate, ReloadReport, Standing};
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
 
@@ -17,8 +17,7 @@ pub trait Daemon: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Result<Status, Failure>> + Send;
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
-    fn policies(&self) -> Vec<SlotStatus>;
-    fn policy_totals(&self) -> Totals;
+    fn policies(&self) -> Standing;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     /// Looks at the folder of policies now; the waived gates let everything pass.
     fn reload_policies(&self, waived: BTreeSet<Gate>) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
@@ -69,12 +68,8 @@ impl Daemon for Runtime {
         Ok(records.into_iter().map(BuildEntry::from).collect())
     }
 
-    fn policies(&self) -> Vec<SlotStatus> {
-        Self::policies(self).list()
-    }
-
-    fn policy_totals(&self) -> Totals {
-        Self::policies(self).totals()
+    fn policies(&self) -> Standing {
+        Self::policies(self).standing()
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
@@ -91,7 +86,7 @@ impl Daemon for Runtime {
     }
 
     async fn freeze_policies(&self, frozen: bool) -> Result<ReloadReport, Failure> {
-        Ok(Self::policies(self).freeze(frozen).await)
+        Ok(Self::policies(self).freeze(frozen).await?)
     }
 
     async fn roll_back(&self, policy: &str) -> Result<ReloadReport, Failure> {
@@ -128,7 +123,9 @@ impl From<policy::Error> for Failure {
     fn from(error: policy::Error) -> Self {
         match &error {
             policy::Error::Unknown(_) => Self::NotFound(error.to_string()),
-            policy::Error::Engine(_) | policy::Error::State { .. } => Self::Broken(error.to_string()),
+            policy::Error::Engine(_) | policy::Error::State { .. } | policy::Error::NotWritten { .. } => {
+                Self::Broken(error.to_string())
+            }
             _ => Self::Refused(error.to_string()),
         }
     }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::policy::{Gate, ReloadReport, SlotStatus, Totals};
+use crate::policy::{Gate, ReloadReport, Standing};
 use crate::runtime::status::{GearmanStatus, Mode, Status};
 
 /// A daemon that remembers what it was told.
@@ -55,12 +55,8 @@ impl Daemon for Fake {
         Ok(Vec::new())
     }
 
-    fn policies(&self) -> Vec<SlotStatus> {
-        Vec::new()
-    }
-
-    fn policy_totals(&self) -> Totals {
-        Totals { generation: 7, ..Totals::default() }
+    fn policies(&self) -> Standing {
+        Standing { generation: 7, ..Standing::default() }
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
@@ -180,7 +176,7 @@ async fn a_client_reads_and_changes_through_the_socket() {
     let client = bench.client();
     let status = client.status().await.unwrap();
     assert_eq!((status.version.as_str(), status.generation), ("1.2.3", 7));
-    assert!(client.policies().await.unwrap().is_empty());
+    assert!(client.policies().await.unwrap().policies.is_empty());
     assert!(client.builds(3).await.unwrap().is_empty());
     for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
         assert_eq!(client.set_mode(mode).await.unwrap(), Changed { mode });

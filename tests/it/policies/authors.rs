@@ -365,7 +365,11 @@ fn the_walk_through_on_the_page_works() {
     );
     let list: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("no-docs-in-js/list.json")).unwrap()).unwrap();
-    let states: Vec<_> =
-        list.as_array().unwrap().iter().map(|policy| (policy["name"].clone(), policy["state"].clone())).collect();
+    let states: Vec<_> = list["policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| (policy["name"].clone(), policy["state"].clone()))
+        .collect();
     assert_eq!(states, [(json!("no-docs-in-js"), json!("live")), (json!("no-docs-on-gpu"), json!("live"))]);
 }

@@ -184,11 +184,11 @@ impl Generation {
             spoken.push(Spoken { slot: Arc::clone(slot), answer: answer.clone(), cost });
             heard.push(Heard { voice: &slot.voice, answer });
         }
-        for (slot, question, place) in on_trial {
+        for (slot, asked, place) in on_trial {
             let subject = format!("{} on {}", request.project.name, request.node.name);
             let trial = Trial { others: monitor::kept(&heard), place, compare: compare(), subject };
             let mask = Mask::of(request.requested);
-            self.monitor.observe_job(hook, slot, mask, trial, move |instance| ask(instance, &question));
+            self.monitor.observe_job(hook, slot, mask, trial, move |instance| ask(instance, &asked));
         }
         (heard, spoken)
     }

@@ -96,9 +96,7 @@ pub use replay::{Example, Kind, Replayed};
 pub use replay_gate::PastDecisions;
 pub use seal::{NotOpened, PrivateKey, PublicKey as SealingKey};
 pub use signature::{PublicKey, Signed};
-pub use status::{
-    Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing, Totals,
-};
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use tally::{BOUNDS_US, Usage};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};

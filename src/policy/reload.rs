@@ -17,7 +17,7 @@ use super::monitor::Monitor;
 use super::recorder::{Decisions, Recorder};
 use super::redaction::Redaction;
 use super::replay_gate::PastDecisions;
-use super::status::{Gate, Refusal, ReloadCost, ReloadReport, SlotStatus, Standing, Totals};
+use super::status::{Gate, Refusal, ReloadCost, ReloadReport, SlotStatus, Standing};
 use super::table_gates::{TableGates, Waiver};
 use super::tally::Tallies;
 
@@ -216,7 +216,13 @@ impl Policies {
             let shown = self.inner.shown();
             (shown.frozen, shown.last_reload.clone())
         };
-        Standing { frozen, last_reload, policies: self.list() }
+        Standing {
+            generation: self.live().number(),
+            frozen,
+            last_reload,
+            refusals: self.inner.refusals().clone(),
+            policies: self.list(),
+        }
     }
 
     /// Returns how each policy stands, by name.
@@ -229,21 +235,6 @@ impl Policies {
             status.usage = slots().flat_map(|slot| slot.usage()).collect();
         }
         statuses
-    }
-
-    /// Returns what there is to count of all policies together.
-    pub fn totals(&self) -> Totals {
-        let (frozen, last_reload) = {
-            let shown = self.inner.shown();
-            (shown.frozen, shown.last_reload.clone())
-        };
-        let stages = last_reload.into_iter().flat_map(|cost| cost.stages);
-        Totals {
-            generation: self.live().number(),
-            frozen,
-            refusals: self.inner.refusals().clone(),
-            last_reload: stages.map(|(stage, took)| (stage.as_str().to_owned(), Duration::from_micros(took))).collect(),
-        }
     }
 
     /// Returns whether a policy has been disabled for as long as it should be.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,16 @@ use super::tally::Usage;
 /// How all policies stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
+    /// The number of what is in force.
+    #[serde(default)]
+    pub generation: u64,
     /// Nothing comes in from the folder until it is thawed.
     pub frozen: bool,
     /// The last look at the folder that changed something, or refused to; the first one, at the start, does.
     pub last_reload: Option<ReloadCost>,
+    /// Refused changes since the daemon runs, by gate; one that is refused again and again counts once.
+    #[serde(default)]
+    pub refusals: BTreeMap<Gate, u64>,
     /// By name.
     pub policies: Vec<SlotStatus>,
 }
@@ -99,17 +105,6 @@ pub struct SlotStatus {
     /// What each of its slots was asked at each hook, and what came of it; only of those in force or on trial.
     #[serde(default)]
     pub usage: Vec<Usage>,
-}
-
-/// What there is to count of all policies together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    pub generation: u64,
-    pub frozen: bool,
-    /// Refused changes since the daemon runs, by gate; one that is refused again and again counts once.
-    pub refusals: BTreeMap<Gate, u64>,
-    /// How long the last change took that came into force, by stage.
-    pub last_reload: BTreeMap<String, Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,6 +217,7 @@ impl Gate {
     pub const ALL: [Self; 11] = [
         Self::Folder,
         Self::Pin,
+        Self::Signature,
         Self::Quarantine,
         Self::Interface,
         Self::Settings,

@@ -128,7 +128,7 @@ async fn ready<D: Daemon>(State(daemon): State<Arc<D>>, ConnectInfo(caller): Con
 async fn metrics<D: Daemon>(State(daemon): State<Arc<D>>) -> Response {
     // While the daemon cannot say how it is, its policies still can.
     let status = daemon.status().await.ok();
-    let scrape = Scrape { status, policies: daemon.policies().policies, totals: daemon.policy_totals() };
+    let scrape = Scrape { status, standing: daemon.policies() };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], scrape.text()).into_response()
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{BuildEntry, DecisionEntry};
 use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
-use crate::policy::{self, Explanation, Gate, Record, ReloadReport, Standing, Step, Totals};
+use crate::policy::{self, Explanation, Gate, Record, ReloadReport, Standing, Step};
 use crate::runtime::status::{Mode, Nodes, Released, Status};
 use crate::runtime::{self, ReleaseError, Runtime};
 
@@ -27,7 +27,6 @@ pub trait Daemon: Send + Sync + 'static {
         controller: Option<&ControllerName>,
     ) -> impl Future<Output = Result<Released, Failure>> + Send;
     fn policies(&self) -> Standing;
-    fn policy_totals(&self) -> Totals;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     /// Looks at the folder of policies now; the waived gates let everything pass.
     fn reload_policies(&self, waived: BTreeSet<Gate>) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
@@ -107,10 +106,6 @@ impl Daemon for Runtime {
 
     fn policies(&self) -> Standing {
         Self::policies(self).standing()
-    }
-
-    fn policy_totals(&self) -> Totals {
-        Self::policies(self).totals()
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {

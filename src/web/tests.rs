@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
-use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step, Totals};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step};
 use crate::runtime::status::{GearmanStatus, Mode, Nodes, Released, Status};
 
 /// A daemon that remembers what it was told.
@@ -69,11 +69,7 @@ impl Daemon for Fake {
     }
 
     fn policies(&self) -> Standing {
-        Standing::default()
-    }
-
-    fn policy_totals(&self) -> Totals {
-        Totals { generation: 7, ..Totals::default() }
+        Standing { generation: 7, ..Standing::default() }
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {

@@ -82,14 +82,14 @@ pub fn report(error: &anyhow::Error) -> Exit {
     Exit::of(error)
 }
 
-fn in_tokio(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+fn in_tokio<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     in_runtime(tokio::runtime::Builder::new_multi_thread(), command)
 }
 
-fn in_runtime(
+fn in_runtime<T>(
     mut runtime: tokio::runtime::Builder,
-    command: impl Future<Output = anyhow::Result<Exit>>,
-) -> anyhow::Result<Exit> {
+    command: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let runtime = runtime.enable_all().build().context("failed to start the threads of this program")?;
     let done = runtime.block_on(command);
     // A compilation or a look-up that nobody waits for any more must not hold up the end.

@@ -72,7 +72,10 @@ impl Replay {
             Some(file) => records::read(file)?,
             None => in_tokio(async {
                 let mut found = Vec::new();
-                let keep = |record| Ok(found.push(record));
+                let keep = |record| {
+                    found.push(record);
+                    Ok(())
+                };
                 let last = usize::try_from(self.last).unwrap_or(usize::MAX);
                 records::fetch(&self.socket.client()?, DecisionQuery::default(), last, keep).await?;
                 Ok(found)

@@ -525,7 +525,7 @@ impl Site {
     /// Puts a policy in force that a person would have to say yes to.
     pub(crate) async fn impose_policy(&self, file: &str, content: &[u8]) {
         self.drop_policy(file, content);
-        let gates = [policy::Gate::Table, policy::Gate::Orphans].into();
+        let gates = policy::Gate::WAIVABLE.into();
         let report = self.runtime().policies().reload_accepting(gates).await;
         assert_eq!(report.refused, []);
     }

@@ -58,20 +58,6 @@ pub enum Stage {
     Swap,
 }
 
-impl Stage {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Compile => "compile",
-            Self::Laws => "laws",
-            Self::Table => "table",
-            Self::Orphans => "orphans",
-            Self::Replay => "replay",
-            Self::Swap => "swap",
-        }
-    }
-}
-
 /// How one policy stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotStatus {
@@ -214,7 +200,7 @@ impl fmt::Display for Gate {
 
 impl Gate {
     /// In order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Folder,
         Self::Pin,
         Self::Signature,

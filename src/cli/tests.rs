@@ -182,6 +182,7 @@ fn authors_find_their_commands() {
         run       Put one question to a .wasm file
         test      Hold a .wasm file against a file of cases
         bench     Measure what the questions of a file of cases cost
+        replay    Put recorded decisions to a .wasm file: what would come out otherwise
         schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
         contract  Print the contract with policies
     "#]]

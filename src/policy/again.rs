@@ -12,7 +12,7 @@ use super::composed;
 use super::config::Mode;
 use super::generation::Generation;
 use super::pass::World;
-use super::record::Answered;
+use super::record::{Answered, Composed};
 use super::redaction::Raw;
 use crate::label::Expression;
 
@@ -33,6 +33,11 @@ impl Generation {
     /// Answers a recorded question as this generation would have. Values that are not known are shown to no policy; see
     /// [`Asked::missing`]. Takes as long as the policies do: call it off the async threads.
     pub fn ask_again(&self, asked: &Asked) -> Answered {
+        self.decide_again(asked).0
+    }
+
+    /// The same, and the decision with the values that policies set: to be compared, and neither kept nor shown.
+    pub(super) fn decide_again(&self, asked: &Asked) -> (Answered, Composed) {
         let apart;
         let trial = if self.recorder.is_some() {
             apart = self.apart();
@@ -42,7 +47,8 @@ impl Generation {
         };
         // A policy that fails at a question of the past is nobody's trouble now.
         let raw = dispatcher::with_default(&Dispatch::none(), || trial.answer(asked));
-        self.redaction.tell(asked, raw)
+        let whole = raw.verdict.clone();
+        (self.redaction.tell(asked, raw), whole)
     }
 
     fn answer(&self, asked: &Asked) -> Raw {

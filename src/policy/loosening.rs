@@ -65,12 +65,15 @@ pub(super) mod tests {
     use super::super::samples::{controller, node, project};
     use super::super::{EndedSo, JobAsked, MatchAsked, Sent, SentValue};
     use super::*;
-    use crate::domain::FunctionName;
+    use crate::domain::{DeclaredParameter, FunctionName};
 
     pub(in super::super) fn job(sent: &[(&str, SentValue)]) -> JobAsked {
         JobAsked {
             controller: controller("ci"),
-            project: crate::domain::Project { parameters: Some(Vec::new()), ..project("lint") },
+            project: crate::domain::Project {
+                parameters: Some(vec![DeclaredParameter { name: "A".into(), kind: "String".into() }]),
+                ..project("lint")
+            },
             function: FunctionName::new("build:lint").unwrap(),
             label: None,
             node: node("n1", &["linux"]),

@@ -96,6 +96,7 @@ pub(super) enum Reply {
 /// As much of an answer as is compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Said {
+    /// With values that policies set: never shown.
     verdict: Composed,
     why: String,
     fuel: u64,
@@ -109,7 +110,7 @@ pub(super) type Replies = Vec<Option<Reply>>;
 /// Asks what is in force.
 pub(super) fn ask_live(live: &Generation, records: &[Record], threads: usize, until: Option<Instant>) -> Replies {
     ask_all(records, threads, until, |_, record| match unknown(live, record) {
-        None => Reply::Said(live.ask_again(&record.asked).into()),
+        None => Reply::Said(live.decide_again(&record.asked).into()),
         // Its answer is of no use here, but who would have given it is.
         Some(_) if speakers(&live.ask_again(&record.asked).told) == speakers(&record.told) => Said::recorded(record),
         Some(reason) => Reply::Unknown(reason),
@@ -135,7 +136,7 @@ pub(super) fn ask_candidate(
 ) -> Replies {
     ask_all(records, threads, until, |index, record| match &before[index] {
         Some(Reply::Said(_)) => match unknown(candidate, record) {
-            None => Reply::Said(candidate.ask_again(&record.asked).into()),
+            None => Reply::Said(candidate.decide_again(&record.asked).into()),
             Some(reason) => Reply::Unknown(reason),
         },
         Some(unknown) => unknown.clone(),
@@ -314,24 +315,20 @@ impl Reply {
 impl Said {
     fn recorded(record: &Record) -> Reply {
         let Record { told, verdict, why, .. } = record.clone();
-        Reply::Said(Answered { told, verdict, why }.into())
+        Reply::Said((Answered { told, verdict: verdict.clone(), why }, verdict).into())
     }
 }
 
 /// Keeps what is compared: traces and reasons of thousands of decisions are large.
-impl From<Answered> for Said {
-    fn from(answered: Answered) -> Self {
-        let Answered { told, verdict, why } = answered;
+impl From<(Answered, Composed)> for Said {
+    fn from((answered, verdict): (Answered, Composed)) -> Self {
         let failure = |told: &SlotTold| match &told.answer {
             Told::Failure(failure) => Some((told.policy.clone(), failure.text.clone())),
             Told::Verdict(_) => None,
         };
-        Self {
-            verdict,
-            why,
-            fuel: told.iter().map(|told| told.fuel).sum(),
-            failures: told.iter().filter_map(failure).collect(),
-        }
+        let fuel = answered.told.iter().map(|told| told.fuel).sum();
+        let failures = answered.told.iter().filter_map(failure).collect();
+        Self { verdict, why: answered.why, fuel, failures }
     }
 }
 

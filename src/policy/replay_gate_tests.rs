@@ -65,8 +65,8 @@ fn is_refused<'a>(refused: &'a [Refusal], words: &[&str]) -> &'a str {
 }
 
 const HELD_BACK: &str = "what is held back now would be let through in 3 of 3 recorded decisions, such as \
-                         parameters.filter: a job of lint on node n1, which is rejected (now: policy p: no preloading), \
-                         would be built";
+                         parameters.filter: a job of lint on node n1, which is rejected, would be built (now: policy \
+                         p: no preloading)";
 
 #[tokio::test]
 async fn what_lets_through_more_stays_out_until_a_person_accepts_it() {
@@ -125,7 +125,9 @@ async fn a_policy_that_comes_back_is_not_held_up_and_neither_is_one_rolled_back(
     let minute = Duration::from_secs(60);
     assert_eq!(policies.disable("p", minute, [Gate::Replay].into()).await.unwrap().refused, []);
     assert_eq!(policies.enable("p").await.unwrap().refused, []);
-    assert_eq!(policies.rollback("p").await.unwrap().refused, []);
+    // The file in the folder is quarantined by it.
+    let refused = policies.rollback("p").await.unwrap().refused;
+    assert_eq!(refused.iter().map(|refusal| refusal.gate).collect::<Vec<_>>(), [Gate::Quarantine]);
     assert_eq!(policies.live().digests(), [crate::policy::Digest::of(&open())]);
 }
 

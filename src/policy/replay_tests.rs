@@ -81,11 +81,17 @@ fn each_way_in_which_a_candidate_may_differ_is_told_from_the_others() {
     check(open(), dropping(), Some(Kind::Changed), "parameter \"A\": kept becomes dropped");
     check(open(), rejecting(), Some(Kind::Changed), "passed becomes rejected");
     check(dropping(), open(), Some(Kind::Loosened), "parameter \"A\" of lint, which is dropped, would pass");
-    let built = "a job of lint on node n1, which is rejected, would be built (now: p: LD_PRELOAD is not allowed)";
+    let built =
+        "a job of lint on node n1, which is rejected, would be built (now: policy p: LD_PRELOAD is not allowed)";
     check(rejecting(), open(), Some(Kind::Loosened), built);
     let fails = "policy p fails: it ran out of fuel (policies.limits.fuel)";
     check(open(), failing(), Some(Kind::NewlyFailing), fails);
     check(failing(), failing(), None, "");
+    let set = |value| Guest::new("p").filter(&rules(&[("A", 2, value)], false, "because"));
+    check(set("x"), set("x"), None, "");
+    check(set("x"), set("s3cret"), Some(Kind::Changed), "parameter \"A\" is set to another value");
+    let left = "parameter \"A\" of lint, which a policy sets, would be left to the client";
+    check(set("x"), open(), Some(Kind::Loosened), left);
 }
 
 #[test]

@@ -1,7 +1,14 @@
 //! What policies decided: a list that is written in batches, looked through, and cut off at its old end.
+//!
+//! Records are deflated, which makes a sixth of them; whoever calls the writer packs and unpacks, so that its thread, for
+//! which jobs wait, does not.
 
+use std::io::{Read, Write};
 use std::time::SystemTime;
 
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::Error;
@@ -69,14 +76,20 @@ pub struct Bounds {
     pub most_bytes: u64,
 }
 
+/// A record as it is stored.
+pub(super) struct Packed(Vec<u8>);
+
+/// More than any record has; a journal from elsewhere is not to fill the memory.
+const LARGEST: u64 = 16 << 20;
+
 /// Of so many decisions one may be a sample of the table, else a busy table would leave no room for jobs.
 const TABLE_SHARE: u64 = 5;
 
-pub(super) fn insert(connection: &Connection, decisions: &[NewDecision]) -> Result<(), Error> {
+pub(super) fn insert(connection: &Connection, decisions: &[(NewDecision, Packed)]) -> Result<(), Error> {
     let sql = "INSERT INTO decisions (at_ms, generation, call, of_table, controller, project, function, policies, verdict, \
                failed, why, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let insert = |statement: &mut rusqlite::CachedStatement<'_>| {
-        for new in decisions {
+        for (new, Packed(record)) in decisions {
             statement.execute(params![
                 to_millis(new.at),
                 to_integer(new.generation),
@@ -89,7 +102,7 @@ pub(super) fn insert(connection: &Connection, decisions: &[NewDecision]) -> Resu
                 new.verdict,
                 new.failed,
                 new.why,
-                new.record,
+                record,
             ])?;
         }
         Ok(())
@@ -125,17 +138,17 @@ pub(super) fn list(connection: &Connection, wanted: &Wanted, limit: usize) -> Re
         .map_err(Error::during("read decisions"))
 }
 
-pub(super) fn find(connection: &Connection, id: i64) -> Result<Option<String>, Error> {
+pub(super) fn find(connection: &Connection, id: i64) -> Result<Option<Packed>, Error> {
     let sql = "SELECT record FROM decisions WHERE id = ?1";
-    prepared(connection, sql, |statement| statement.query_row([id], |row| row.get(0)).optional())
+    prepared(connection, sql, |statement| statement.query_row([id], |row| row.get(0).map(Packed)).optional())
         .map_err(Error::during("read a decision"))
 }
 
 /// Returns the records of the latest decisions with their numbers, the latest first.
-pub(super) fn records(connection: &Connection, of_table: bool, limit: usize) -> Result<Vec<(i64, String)>, Error> {
+pub(super) fn records(connection: &Connection, of_table: bool, limit: usize) -> Result<Vec<(i64, Packed)>, Error> {
     let sql = "SELECT id, record FROM decisions WHERE of_table = ?1 ORDER BY id DESC LIMIT ?2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let record = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let record = |row: &Row<'_>| Ok((row.get(0)?, Packed(row.get(1)?)));
     prepared(connection, sql, |statement| statement.query_map(params![of_table, limit], record)?.collect())
         .map_err(Error::during("read records of decisions"))
 }
@@ -155,6 +168,23 @@ pub(super) fn expire(connection: &Connection, bounds: &Bounds) -> Result<usize, 
                AS bytes FROM decisions) WHERE bytes > ?1)";
     forgotten += run(sql, &[&i64::try_from(bounds.most_bytes).unwrap_or(i64::MAX)])?;
     Ok(forgotten)
+}
+
+impl Packed {
+    pub(super) fn pack(record: &str) -> Self {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(record.as_bytes()).expect("memory takes everything");
+        Self(encoder.finish().expect("memory takes everything"))
+    }
+
+    /// Returns the record; what is not one is empty.
+    pub(super) fn unpack(&self) -> String {
+        let mut record = String::new();
+        match DeflateDecoder::new(&self.0[..]).take(LARGEST).read_to_string(&mut record) {
+            Ok(_) => record,
+            Err(_) => String::new(),
+        }
+    }
 }
 
 fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
@@ -236,6 +266,14 @@ mod tests {
         assert_eq!((read.generation, &read.policies[1][..], read.function), (7, "other's \"one\"", None));
     }
 
+    #[test]
+    fn what_is_packed_is_smaller_and_unpacks_to_what_it_was() {
+        let record = r#"{"name":"ZUUL_CHANGE","value":"withheld"}"#.repeat(1000);
+        let packed = Packed::pack(&record);
+        assert!(packed.0.len() < record.len() / 20 && packed.unpack() == record);
+        assert_eq!(Packed(b"nonsense".to_vec()).unpack(), "");
+    }
+
     #[tokio::test]
     async fn the_oldest_go_by_age_number_and_size_and_samples_leave_room_for_jobs() {
         let journal = Journal::in_memory().unwrap();
@@ -256,8 +294,8 @@ mod tests {
         assert_eq!(journal.expire_decisions(bounds(0, 5, 1 << 20)).await.unwrap(), 3 + 7);
         let expected = [("t", 20), ("j", 10), ("j", 9), ("j", 8), ("j", 7), ("j", 6)];
         assert_eq!(left().await, expected.map(|(project, id)| (project.to_owned(), id)));
-        // Ten bytes each.
-        assert_eq!(journal.expire_decisions(bounds(0, 5, 39)).await.unwrap(), 3);
+        let each = Packed::pack(&decision(1, "j", "passed").record).0.len() as u64;
+        assert_eq!(journal.expire_decisions(bounds(0, 5, 4 * each - 1)).await.unwrap(), 3);
         assert_eq!(left().await.len(), 3);
         assert_eq!(journal.expire_decisions(bounds(0, 0, 0)).await.unwrap(), 3);
         journal.decided(vec![decision(1, "j", "passed")]).await.unwrap();

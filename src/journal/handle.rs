@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 
 use super::connection;
+use super::decisions::Packed;
 use super::writer::{Counts, Writer};
 use super::{
     Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, OfflineMark, StartedBuild, State, Stop,
@@ -141,7 +142,12 @@ impl Journal {
 
     /// Writes down what policies decided.
     pub async fn decided(&self, decisions: Vec<NewDecision>) -> Result<(), Error> {
-        self.writer.run(move |connection| decisions::insert(connection, &decisions)).await
+        let pack = |new: NewDecision| {
+            let record = Packed::pack(&new.record);
+            (new, record)
+        };
+        let packed = apart(move || decisions.into_iter().map(pack).collect::<Vec<_>>()).await?;
+        self.writer.run(move |connection| decisions::insert(connection, &packed)).await
     }
 
     /// Returns decisions, the latest first.
@@ -151,12 +157,14 @@ impl Journal {
 
     /// Returns the record of a decision.
     pub async fn decision(&self, id: i64) -> Result<Option<String>, Error> {
-        self.writer.run(move |connection| decisions::find(connection, id)).await
+        let packed = self.writer.run(move |connection| decisions::find(connection, id)).await?;
+        Ok(packed.map(|packed| packed.unpack()))
     }
 
     /// Returns the records of the latest decisions about jobs, or of samples of the table, with their numbers.
     pub async fn decision_records(&self, of_table: bool, limit: usize) -> Result<Vec<(i64, String)>, Error> {
-        self.writer.run(move |connection| decisions::records(connection, of_table, limit)).await
+        let packed = self.writer.run(move |connection| decisions::records(connection, of_table, limit)).await?;
+        apart(move || packed.into_iter().map(|(id, packed)| (id, packed.unpack())).collect()).await
     }
 
     /// Forgets decisions beyond what is kept, and returns how many.
@@ -193,5 +201,14 @@ impl Journal {
     #[cfg(test)]
     pub(super) fn writer(&self) -> &Writer {
         &self.writer
+    }
+}
+
+/// Does work that takes a while where neither the writer nor the runtime waits for it.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_cancelled() => Err(Error::Stopped),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

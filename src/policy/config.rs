@@ -158,7 +158,7 @@ pub struct DecisionLog {
     pub keep: Duration,
     /// So many decisions at most; 0 keeps none.
     pub most: u64,
-    /// Bytes of all decisions.
+    /// Bytes of all decisions, as they are stored.
     pub most_bytes: u64,
     /// Bytes of all modules that are no longer in force.
     pub most_module_bytes: u64,
@@ -175,7 +175,7 @@ impl Default for DecisionLog {
     fn default() -> Self {
         Self {
             keep: Duration::from_secs(14 * 24 * 60 * 60),
-            most: 100_000, // two kilobytes each
+            most: 100_000, // a kilobyte each
             most_bytes: 256 << 20,
             most_module_bytes: 1 << 30,
             table_samples: 20,

@@ -122,6 +122,7 @@ fn values(known: Body) -> Result<BTreeMap<String, String>, Response> {
     known.map(|Json(known)| known.values).map_err(bad)
 }
 
+#[expect(clippy::result_large_err, reason = "it is what axum answers with")]
 fn answer<T>(answer: Result<T, Failure>) -> Answer<T> {
     answer.map(Json).map_err(IntoResponse::into_response)
 }

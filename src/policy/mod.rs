@@ -5,7 +5,8 @@
 //!                                          │    └────► decision  a fresh instance per slot, for one job
 //!                                          └ slot ─ need (what it may see) ─ call (limits) ─ bindings (wit) ─ chain
 //!
-//! workbench (a file by itself, for its author) ─ written (questions as JSON) ─ cases ─ contract (schemas, its page)
+//! workbench (a file by itself, for its author) ─ asking (again and again) ─ written (questions as JSON) ─ cases
+//! contract (schemas, its page)
 //! ```
 //!
 //! A policy imports nothing, so its verdict is a function of the question; that is why answers may be remembered.
@@ -16,6 +17,7 @@
 mod again;
 mod answers;
 mod asked;
+mod asking;
 mod binding;
 mod bindings;
 mod book;
@@ -55,6 +57,7 @@ mod replay;
 mod replay_gate;
 mod seal;
 mod signature;
+mod spoken;
 mod status;
 mod stopwatch;
 mod table_gates;
@@ -76,6 +79,7 @@ mod signer;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 pub use asked::{Asked, EndedSo, JobAsked, MatchAsked, NameAsked, Sent, SentValue};
+pub use asking::{Asking, Kept};
 pub use call::CallError;
 pub use cases::{Asks, Case, Cases, Checked, Difference};
 pub use check::{CheckReport, check};
@@ -96,8 +100,10 @@ pub use replay::{Example, Kind, Replayed};
 pub use replay_gate::PastDecisions;
 pub use seal::{NotOpened, PrivateKey, PublicKey as SealingKey};
 pub use signature::{PublicKey, Signed};
+pub use spoken::Spoken;
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use tally::{BOUNDS_US, Usage};
+pub use verdict::{Decision, ParametersAnswer};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

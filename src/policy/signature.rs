@@ -93,6 +93,11 @@ pub(super) fn examine(
 ) -> Signed {
     let Contents { module, sidecar, signatures } = contents;
     let check = || {
+        if keys.is_empty() {
+            return Err(
+                "no key is known to hold a signature against: name one in policies.keys, or with --key".to_owned()
+            );
+        }
         let by = signer(keys, signatures.module.as_deref(), &format!("{stem}.wasm"), name, module)?;
         let file = format!("{stem}.toml");
         match sidecar {
@@ -121,9 +126,9 @@ fn signer(
     name: &str,
     bytes: &[u8],
 ) -> Result<String, String> {
-    let known = || match keys.iter().map(|(name, key)| format!("{name} (key ID {})", key.id())).collect::<Vec<_>>() {
-        keys if keys.is_empty() => "no key, since policies.keys has none".to_owned(),
-        keys => keys.join(" or "),
+    let known = || {
+        let keys: Vec<String> = keys.iter().map(|(name, key)| format!("{name} (key ID {})", key.id())).collect();
+        keys.join(" or ")
     };
     let sign = || format!("sign it with `minisign -Sm {file}` and the secret key of {}", known());
     let text = signature.ok_or_else(|| format!("{file}.minisig is not there: {}", sign()))?;
@@ -203,6 +208,18 @@ mod tests {
         fault(with(b"m", None, [Some(ours.sign("10-a.toml", b"m")), None], true), "was made for 10-a.toml");
         fault(with(b"m", None, [Some("untrusted".to_owned()), None], true), "no minisign signature");
         fault(with(b"m", None, [Some(ours.sign_unhashed("10-a.wasm", b"m")), None], true), "before 0.10");
+        let nobody = examine(
+            &BTreeMap::new(),
+            false,
+            "a",
+            "10-a",
+            &Contents {
+                module: b"m".to_vec(),
+                sidecar: None,
+                signatures: Signatures { module: good(), sidecar: None },
+            },
+        );
+        fault(nobody, "no key is known");
         // A comment that was changed is not what was signed.
         let renamed = ours.sign("10-b.wasm", b"m").replace("10-b", "10-a");
         fault(with(b"m", None, [Some(renamed), None], true), "is not what release");

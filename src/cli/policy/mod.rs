@@ -172,7 +172,7 @@ const LONGEST_TEXT: u64 = 16 << 20;
 fn signature(signed: &Signed) -> String {
     match (signed.names(), &signed.fault) {
         (Some(names), _) => format!("by {names}"),
-        (None, fault) => format!("none that counts: {}", fault.as_deref().unwrap_or_default()),
+        (None, fault) => format!("not known to be: {}", fault.as_deref().unwrap_or_default()),
     }
 }
 

@@ -152,6 +152,7 @@ fn a_file_is_inspected() {
           imports   none
           pure      proven: without imports, a verdict is a function of question and settings
           sha256    DIGEST
+          signed    not known to be: no key is known to hold a signature against: name one in policies.keys, or with --key
           size      SIZE bytes
           limits    fuel 100000000, deadline 2s, memory 67108864 bytes, answer 262144 bytes
     "#]]

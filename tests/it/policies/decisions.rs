@@ -30,7 +30,7 @@ on_both_servers! {
             .unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let sections = format!(
-            "[policies.slots.allowlist]\ngrants = [\"values\"]\n[policies.log]\nvalues = [\"BRANCH\"]\nseal_to = {}\n",
+            "[policies.slots.allowlist]\ngrants = [\"values\"]\nrequired = false\n[policies.log]\nvalues = [\"BRANCH\"]\nseal_to = {}\n",
             made["seal_to"]
         );
         let daemon = Daemon::start_with(&server.address, &ci, &sections);

@@ -196,7 +196,8 @@ impl Inner {
             Some(module) => Arc::clone(module),
             None => {
                 let bytes = ledger.module(&placed.module).map_err(unread)?;
-                let module = gate::interface(&self.engine, &config, self.code_cache.as_ref(), name, &bytes).map_err(|refusal| refusal.reason)?;
+                let module = gate::interface(&self.engine, &config, self.code_cache.as_ref(), name, &bytes)
+                    .map_err(|refusal| refusal.reason)?;
                 revived.modules.insert(placed.module.clone(), Arc::clone(&module));
                 module
             }

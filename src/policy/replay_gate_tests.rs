@@ -109,7 +109,9 @@ async fn taking_a_policy_away_that_rejects_lets_through_what_it_rejected() {
     check(&policies, &[("other", SlotState::Live, Some(&other())), ("p", SlotState::Missing, Some(&rejecting()))]);
     let half_an_hour = Duration::from_secs(30 * 60);
     let report = policies.disable("p", half_an_hour, nothing()).await.unwrap();
-    is_refused(&report.refused, &["`layshaft policy disable p --for 30m --accept replay` does it"]);
+    // The deletion is still refused, too.
+    let [_, refused @ ..] = report.refused.as_slice() else { panic!("{:?}", report.refused) };
+    is_refused(refused, &["`layshaft policy disable p --for 30m --accept replay` does it"]);
     assert_eq!(policies.retire("p", [Gate::Replay].into()).await.unwrap().refused, []);
     check(&policies, &[("other", SlotState::Live, Some(&other()))]);
 }

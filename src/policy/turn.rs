@@ -378,7 +378,6 @@ impl Inner {
             let (number, slots) = (generation.number, generation.slots.len());
             self.live.send_replace(Arc::new(generation));
             info!(generation = number, slots, changes = changed.len(), "policies in force");
-            self.begin_era(number, &book.in_force());
         }
         if is_new || !look.refused.is_empty() {
             look.took.lap(Stage::Swap);
@@ -394,6 +393,9 @@ impl Inner {
         }
         book.complaints = complaints;
         self.show(view);
+        if is_new {
+            self.begin_era(book.number, &book.in_force());
+        }
         self.throw_away(book);
         ReloadReport { done: look.refused.is_empty(), generation: book.number, changed, refused: look.refused }
     }

@@ -14,14 +14,12 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::Error;
 use super::store::{from_integer, from_millis, prepared, to_integer, to_json, to_millis};
 
-/// A decision to be written down.
+/// A decision, as far as the journal knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewDecision {
+pub struct Decision {
     pub at: SystemTime,
     pub generation: u64,
     pub call: String,
-    /// A sample of the function table, no decision about a job.
-    pub of_table: bool,
     pub controller: String,
     pub project: String,
     pub function: Option<String>,
@@ -32,24 +30,16 @@ pub struct NewDecision {
     /// Some policy failed.
     pub failed: bool,
     pub why: String,
-    /// All of it, in a form that the journal does not know. No secret is in it.
-    pub record: String,
 }
 
-/// A decision that was written down; what it was like is in its record.
+/// A decision to be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    pub id: i64,
-    pub at: SystemTime,
-    pub generation: u64,
-    pub call: String,
-    pub controller: String,
-    pub project: String,
-    pub function: Option<String>,
-    pub policies: Vec<String>,
-    pub verdict: String,
-    pub failed: bool,
-    pub why: String,
+pub struct NewDecision {
+    pub decision: Decision,
+    /// A sample of the function table, no decision about a job.
+    pub of_table: bool,
+    /// All of it, in a form that the journal does not know. No secret is in it.
+    pub record: String,
 }
 
 /// Which decisions are looked for; what is not named does not restrict.
@@ -89,19 +79,19 @@ pub(super) fn insert(connection: &Connection, decisions: &[(NewDecision, Packed)
     let sql = "INSERT INTO decisions (at_ms, generation, call, of_table, controller, project, function, policies, verdict, \
                failed, why, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let insert = |statement: &mut rusqlite::CachedStatement<'_>| {
-        for (new, Packed(record)) in decisions {
+        for (NewDecision { decision, of_table, .. }, Packed(record)) in decisions {
             statement.execute(params![
-                to_millis(new.at),
-                to_integer(new.generation),
-                new.call,
-                new.of_table,
-                new.controller,
-                new.project,
-                new.function,
-                to_json(&new.policies),
-                new.verdict,
-                new.failed,
-                new.why,
+                to_millis(decision.at),
+                to_integer(decision.generation),
+                decision.call,
+                of_table,
+                decision.controller,
+                decision.project,
+                decision.function,
+                to_json(&decision.policies),
+                decision.verdict,
+                decision.failed,
+                decision.why,
                 record,
             ])?;
         }
@@ -110,8 +100,8 @@ pub(super) fn insert(connection: &Connection, decisions: &[(NewDecision, Packed)
     prepared(connection, sql, insert).map_err(Error::during("write down decisions"))
 }
 
-/// Returns the latest first.
-pub(super) fn list(connection: &Connection, wanted: &Wanted, limit: usize) -> Result<Vec<Decision>, Error> {
+/// Returns decisions with their numbers, the latest first.
+pub(super) fn list(connection: &Connection, wanted: &Wanted, limit: usize) -> Result<Vec<(i64, Decision)>, Error> {
     let sql = "SELECT id, at_ms, generation, call, controller, project, function, policies, verdict, failed, why \
                FROM decisions \
                WHERE (:project IS NULL OR project = :project OR (:is_pattern AND project GLOB :project)) \
@@ -187,10 +177,9 @@ impl Packed {
     }
 }
 
-fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
+fn decision(row: &Row<'_>) -> rusqlite::Result<(i64, Decision)> {
     let policies: String = row.get("policies")?;
-    Ok(Decision {
-        id: row.get("id")?,
+    let decision = Decision {
         at: from_millis(row.get("at_ms")?),
         generation: from_integer(row.get("generation")?),
         call: row.get("call")?,
@@ -201,7 +190,8 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         verdict: row.get("verdict")?,
         failed: row.get("failed")?,
         why: row.get("why")?,
-    })
+    };
+    Ok((row.get("id")?, decision))
 }
 
 #[cfg(test)]
@@ -212,11 +202,10 @@ mod tests {
     use crate::journal::Journal;
 
     fn decision(seconds: u64, project: &str, verdict: &str) -> NewDecision {
-        NewDecision {
+        let decision = Decision {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
             generation: 7,
             call: "parameters.filter".to_owned(),
-            of_table: false,
             controller: "ci".to_owned(),
             project: project.to_owned(),
             function: Some(format!("build:{project}")),
@@ -224,15 +213,16 @@ mod tests {
             verdict: verdict.to_owned(),
             failed: verdict == "failed",
             why: "policy lists: no".to_owned(),
-            record: format!("{{\"of\":\"{project}\"}}"),
-        }
+        };
+        NewDecision { decision, of_table: false, record: format!("{{\"of\":\"{project}\"}}") }
     }
 
     #[tokio::test]
     async fn decisions_are_found_by_what_they_are_about_the_latest_first() {
         let journal = Journal::in_memory().unwrap();
         let mut sample = decision(4, "team/lint", "matched");
-        (sample.call, sample.of_table, sample.function) = ("matching.matches".to_owned(), true, None);
+        (sample.of_table, sample.decision.function) = (true, None);
+        sample.decision.call = "matching.matches".to_owned();
         let decided = vec![
             decision(1, "team/lint", "passed"),
             decision(2, "team/x", "rejected"),
@@ -242,7 +232,7 @@ mod tests {
         journal.decided(decided).await.unwrap();
         let found = async |wanted: Wanted| {
             let found = journal.decisions(wanted, 10).await.unwrap();
-            found.into_iter().map(|decision| decision.id).collect::<Vec<_>>()
+            found.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
         };
         let some = |text: &str| Some(text.to_owned());
         for (wanted, expected) in [
@@ -262,7 +252,7 @@ mod tests {
         assert_eq!(journal.decision(9).await.unwrap(), None);
         let records = journal.decision_records(false, 2).await.unwrap();
         assert_eq!(records.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [3, 2]);
-        let read = journal.decisions(Wanted::default(), 1).await.unwrap().remove(0);
+        let (_, read) = journal.decisions(Wanted::default(), 1).await.unwrap().remove(0);
         assert_eq!((read.generation, &read.policies[1][..], read.function), (7, "other's \"one\"", None));
     }
 
@@ -287,7 +277,7 @@ mod tests {
         journal.decided((1..=10).map(of_table).collect()).await.unwrap();
         let left = async || {
             let left = journal.decisions(Wanted::default(), 100).await.unwrap();
-            left.into_iter().map(|decision| (decision.project, decision.id)).collect::<Vec<_>>()
+            left.into_iter().map(|(id, decision)| (decision.project, id)).collect::<Vec<_>>()
         };
         assert_eq!(journal.expire_decisions(bounds(0, 100, 1 << 20)).await.unwrap(), 0);
         assert_eq!(journal.expire_decisions(bounds(3, 100, 1 << 20)).await.unwrap(), 4);

@@ -150,8 +150,8 @@ impl Journal {
         self.writer.run(move |connection| decisions::insert(connection, &packed)).await
     }
 
-    /// Returns decisions, the latest first.
-    pub async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<Decision>, Error> {
+    /// Returns decisions with their numbers, the latest first.
+    pub async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<(i64, Decision)>, Error> {
         self.writer.run(move |connection| decisions::list(connection, &wanted, limit)).await
     }
 

@@ -21,6 +21,7 @@ use tracing::warn;
 use wasmtime::Engine;
 
 use super::digest::Digest;
+use super::ledger::remove_others;
 
 const FOLDER: &str = "compiled";
 const KEY: &str = "key";
@@ -97,13 +98,7 @@ impl CodeCache {
     pub(super) fn keep_only(&self, modules: &BTreeSet<&Digest>) -> io::Result<()> {
         let mut needed: BTreeSet<String> = modules.iter().map(|module| self.name(module)).collect();
         needed.insert(KEY.to_owned());
-        for file in fs::read_dir(&self.folder)? {
-            let file = file?;
-            if !file.file_name().to_str().is_some_and(|name| needed.contains(name)) {
-                fs::remove_file(file.path())?;
-            }
-        }
-        Ok(())
+        remove_others(&self.folder, &needed)
     }
 
     fn name(&self, module: &Digest) -> String {

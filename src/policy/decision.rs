@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::error;
 
 use super::answers::{End, Filtered, Start};
-use super::asked::{Asked, JobAsked};
+use super::asked::{Asked, EndedSo, JobAsked};
 use super::call::{CallError, Instance};
 use super::chain::{self, Heard};
 use super::component::Hook;
@@ -111,8 +111,8 @@ impl Generation {
     }
 
     pub(super) fn build_ended_heard(&self, request: &Request<'_>, outcome: &Outcome) -> (End, Vec<Spoken>) {
-        let duration_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
-        let ending = Ending { result: outcome.result, duration_ms };
+        let EndedSo { result, duration_ms } = (*outcome).into();
+        let ending = Ending { result, duration_ms };
         let ask = move |instance: &mut Instance, question: &OfflineQuestion| {
             let mut verdict = instance.build_ended(question, ending)?;
             let mask = Mask::of_values(&question.requested);

@@ -67,7 +67,8 @@ impl Policies {
             Some(ledger) => {
                 let book = inner.book();
                 ledger.forget_eras(now_ms(), &inner.config.log)?;
-                ledger.write(&book.written)
+                inner.throw_away(&book);
+                Ok(())
             }
             None => Ok(()),
         })
@@ -79,11 +80,8 @@ impl Inner {
     fn explain(&self, mut record: Record, values: &BTreeMap<String, String>) -> Explanation {
         let kept = record.clone();
         record.asked.learn(values);
-        let generation = match self.era_of(&record).and_then(|era| self.revive(&era, &mut Revived::default())) {
-            _ if record.cut => Err("the question was too large to be kept".to_owned()),
-            generation => generation,
-        };
-        match generation {
+        let revive = || self.revive(&self.era_of(&record)?, &mut Revived::default());
+        match record.unknown().map_or_else(revive, Err) {
             Ok(generation) => {
                 let missing = record.asked.missing(&generation);
                 let again = generation.ask_again(&record.asked);
@@ -116,10 +114,9 @@ impl Inner {
                 why: String::new(),
                 differs: false,
                 missing: BTreeSet::new(),
-                trouble: record.cut.then(|| "the question was too large to be kept".to_owned()),
+                trouble: None,
             };
-            match self.revive(era, &mut revived) {
-                _ if record.cut => {}
+            match record.unknown().map_or_else(|| self.revive(era, &mut revived), Err) {
                 Ok(generation) => {
                     let Answered { verdict, why, .. } = generation.ask_again(&record.asked);
                     step.missing = record.asked.missing(&generation);
@@ -167,16 +164,7 @@ impl Inner {
             slots.extend(fresh.iter().cloned());
             revived.slots.push((placed.clone(), era.clone(), fresh));
         }
-        let live = self.live.borrow().clone();
-        let whole = Generation {
-            number: era.generation,
-            slots,
-            blocked: Vec::new(),
-            monitor: live.monitor.clone(),
-            redaction: Arc::clone(&live.redaction),
-            recorder: None,
-        };
-        Ok(whole.apart())
+        Ok(self.live.borrow().to_try(&slots))
     }
 
     fn revive_policy(&self, era: &Era, placed: &Placed, revived: &mut Revived) -> Result<Vec<Arc<Slot>>, String> {

@@ -86,7 +86,8 @@ impl Generation {
             || self.of_the_table().any(|slot| slot.sight.sees_label(node, label) || slot.bind.minds_label(label))
     }
 
-    fn of_the_table(&self) -> impl Iterator<Item = &Arc<Slot>> {
+    /// Returns the slots that the function table depends on, whatever their mode.
+    pub(super) fn of_the_table(&self) -> impl Iterator<Item = &Arc<Slot>> {
         let decides = |slot: &&Arc<Slot>| !slot.module.hooks.is_disjoint(&[Hook::Matching, Hook::Naming].into());
         self.slots.iter().filter(decides)
     }

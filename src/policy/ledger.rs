@@ -9,11 +9,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::folder::fingerprint;
-use super::history::remove_others;
 use super::signature::Signatures;
 use super::status::Refusal;
 
@@ -109,13 +109,7 @@ impl Ledger {
 
     /// Reads what was in force; a missing page is an empty one.
     pub(super) fn read(&self) -> io::Result<Page> {
-        match fs::read(self.folder.join("live.json")) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Page::default()),
-            Err(error) => Err(error),
-        }
+        read_json(&self.folder.join("live.json"))
     }
 
     pub(super) fn keep(&self, digest: &Digest, module: &[u8]) -> io::Result<()> {
@@ -123,12 +117,7 @@ impl Ledger {
     }
 
     pub(super) fn module(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        let bytes = fs::read(self.path(digest))?;
-        if Digest::of(&bytes) == *digest {
-            Ok(bytes)
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "the kept module was changed"))
-        }
+        read_unchanged(&self.path(digest), digest, "the kept module was changed")
     }
 
     /// Writes what is in force now.
@@ -138,8 +127,9 @@ impl Ledger {
 
     /// Throws away all other modules, but for those that decisions of the past were made by.
     pub(super) fn keep_only(&self, needed: &BTreeSet<&Digest>) -> io::Result<()> {
-        let needed = needed.iter().map(|&digest| digest.clone()).chain(self.read_history()?.modules()).collect();
-        remove_others(&self.folder.join("modules"), "wasm", &needed)
+        let history = self.read_history()?.modules();
+        let needed = needed.iter().copied().chain(&history).map(|digest| format!("{digest}.wasm")).collect();
+        remove_others(&self.folder.join("modules"), &needed)
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -149,6 +139,32 @@ impl Ledger {
     pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join("modules").join(format!("{digest}.wasm"))
     }
+}
+
+/// Reads what was written as JSON; a missing file is an empty one.
+pub(super) fn read_json<T: Default + DeserializeOwned>(path: &Path) -> io::Result<T> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a file that is kept by its digest; `changed` says what it is if it no longer is that.
+pub(super) fn read_unchanged(path: &Path, digest: &Digest, changed: &str) -> io::Result<Vec<u8>> {
+    let bytes = fs::read(path)?;
+    if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(io::Error::new(io::ErrorKind::InvalidData, changed)) }
+}
+
+/// Removes the files of a folder that have none of the names.
+pub(super) fn remove_others(folder: &Path, needed: &BTreeSet<String>) -> io::Result<()> {
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        if !file.file_name().to_str().is_some_and(|name| needed.contains(name)) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file so that a crash leaves the old one or the new one, and the new one once this has returned.

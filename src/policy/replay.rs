@@ -234,8 +234,8 @@ fn listed(names: Option<&BTreeSet<String>>) -> String {
 
 /// Returns why a question is not known well enough to be put to a generation.
 fn unknown(generation: &Generation, record: &Record) -> Option<String> {
-    if record.cut {
-        return Some("the question was too large to be kept".to_owned());
+    if let Some(reason) = record.unknown() {
+        return Some(reason);
     }
     let missing = record.asked.missing(generation);
     let names: Vec<&str> = missing.iter().map(String::as_str).collect();

@@ -58,6 +58,20 @@ pub enum Stage {
     Swap,
 }
 
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Compile => "compile",
+            Self::Laws => "laws",
+            Self::Table => "table",
+            Self::Orphans => "orphans",
+            Self::Replay => "replay",
+            Self::Swap => "swap",
+        }
+    }
+}
+
 /// How one policy stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotStatus {

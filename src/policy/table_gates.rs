@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::{Before, Book, InForce, changes, shape_of};
-use super::config::Mode;
 use super::folder::order;
 use super::generation::{Generation, Slot};
 use super::reload::Inner;
@@ -195,18 +194,9 @@ impl Inner {
         refused
     }
 
-    /// Makes a generation that is only looked at: its slots fare apart from those in force, and without those on trial.
+    /// Makes a generation that is only looked at.
     fn candidate(&self, in_force: &InForce) -> Generation {
-        let enforced = slots_of(in_force).into_iter().filter(|slot| slot.mode == Mode::Enforce);
-        let live = self.live.borrow();
-        Generation {
-            number: live.number + 1,
-            slots: enforced.map(|slot| Arc::new(slot.apart())).collect(),
-            blocked: live.blocked.clone(),
-            monitor: self.monitor.clone(),
-            redaction: Arc::clone(&self.redaction),
-            recorder: None,
-        }
+        self.live.borrow().to_try(&slots_of(in_force))
     }
 }
 

@@ -88,21 +88,24 @@ impl Inner {
     /// Looks at the folder after the book was changed; `before` is what was in force until then.
     pub(super) fn turn_since(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> ReloadReport {
         let turned = self.look(book, before, waiver);
-        if let Err(error) = self.write_down(book) {
+        let is_written = self.write_down(book).unwrap_or_else(|error| {
             error!("{error}; a restart may lose it");
-        }
-        self.put_up(book, turned)
+            false
+        });
+        self.put_up(book, turned, is_written)
     }
 
     /// Looks at the folder after a person has changed the book, which was as `undo` until then. What cannot be written
     /// down does not count: a restart would take it back unasked.
     pub(super) fn turn_by_hand(&self, book: &mut Book, undo: Book, waiver: &Waiver) -> Result<ReloadReport, Error> {
         let turned = self.look(book, &undo.before(), waiver);
-        if let Err(error) = self.write_down(book) {
-            *book = undo;
-            return Err(error);
+        match self.write_down(book) {
+            Ok(is_written) => Ok(self.put_up(book, turned, is_written)),
+            Err(error) => {
+                *book = undo;
+                Err(error)
+            }
         }
-        Ok(self.put_up(book, turned))
     }
 
     fn look(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Turned {
@@ -163,28 +166,30 @@ impl Inner {
         }
         let known: BTreeSet<String> = book.live.keys().chain(book.kept.keys()).cloned().collect();
         for name in known.into_iter().filter(|name| !look.rows.contains_key(name)).collect::<Vec<_>>() {
-            if book.frozen {
-                self.fall_back(book, &name);
-                let refusal = Refusal { slot: name.clone(), gate: Gate::Frozen, reason: FROZEN.to_owned() };
-                look.rows.insert(name, Row { refusal: Some(refusal), ..Row::default() });
+            let refuse = |gate: Gate, reason: String| Refusal { slot: name.clone(), gate, reason };
+            let refusal = if book.frozen {
+                Some(refuse(Gate::Frozen, FROZEN.to_owned()))
             } else if self.is_demanded(&name) {
-                self.fall_back(book, &name);
                 let reason = format!(
                     "its file is gone, but policies.slots.{name} requires it; the last good version stays: bring the file \
                      back, or `layshaft policy retire {name}`"
                 );
-                let refusal = Refusal { slot: name.clone(), gate: Gate::Required, reason };
-                look.refused.push(refusal.clone());
-                look.rows.insert(name, Row { refusal: Some(refusal), ..Row::default() });
-            } else if let Some(refusal) = book.turned_down(&name, None) {
-                self.fall_back(book, &name);
-                look.refused.push(refusal.clone());
-                look.rows.insert(name, Row { refusal: Some(refusal), ..Row::default() });
+                Some(refuse(Gate::Required, reason))
             } else {
+                book.turned_down(&name, None)
+            };
+            let Some(refusal) = refusal else {
                 book.live.remove(&name);
                 book.kept.remove(&name);
                 warn!(slot = %name, "the file of a policy was deleted");
+                continue;
+            };
+            self.fall_back(book, &name);
+            // Whoever froze policies knows that nothing goes.
+            if refusal.gate != Gate::Frozen {
+                look.refused.push(refusal.clone());
             }
+            look.rows.insert(name, Row { refusal: Some(refusal), ..Row::default() });
         }
         book.refused.retain(|name, _| look.rows.contains_key(name));
     }
@@ -359,19 +364,18 @@ impl Inner {
         }
     }
 
-    /// Writes down what the book says, if that is new.
-    fn write_down(&self, book: &mut Book) -> Result<(), Error> {
+    /// Writes down what the book says, if that is new; returns whether it is.
+    fn write_down(&self, book: &mut Book) -> Result<bool, Error> {
         let page = book.page();
-        if let Some(ledger) = self.ledger.as_ref().filter(|_| page != book.written) {
-            let folder = || ledger.folder().display().to_string();
-            ledger.write(&page).map_err(|source| Error::NotWritten { folder: folder(), source })?;
-            book.written = page;
-        }
-        Ok(())
+        let Some(ledger) = self.ledger.as_ref().filter(|_| page != book.written) else { return Ok(false) };
+        let folder = || ledger.folder().display().to_string();
+        ledger.write(&page).map_err(|source| Error::NotWritten { folder: folder(), source })?;
+        book.written = page;
+        Ok(true)
     }
 
     /// Puts it in force, shows the state of things, and logs what is new to complain about.
-    fn put_up(&self, book: &mut Book, turned: Turned) -> ReloadReport {
+    fn put_up(&self, book: &mut Book, turned: Turned, is_written: bool) -> ReloadReport {
         let Turned { mut look, changed, generation, mut view } = turned;
         let is_new = generation.is_some();
         if let Some(generation) = generation {
@@ -396,12 +400,14 @@ impl Inner {
         if is_new {
             self.begin_era(book.number, &book.in_force());
         }
-        self.throw_away(book);
+        if is_new || is_written {
+            self.throw_away(book);
+        }
         ReloadReport { done: look.refused.is_empty(), generation: book.number, changed, refused: look.refused }
     }
 
     /// Throws away what is no longer needed, unless it was not written down that it is not.
-    fn throw_away(&self, book: &Book) {
+    pub(super) fn throw_away(&self, book: &Book) {
         let Some(ledger) = self.ledger.as_ref().filter(|_| book.page() == book.written) else { return };
         let modules = book.written.modules();
         let code = self.code_cache.as_ref().map_or(Ok(()), |cache| cache.keep_only(&modules));

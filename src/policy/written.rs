@@ -38,7 +38,8 @@ pub enum Call {
 impl Call {
     pub const ALL: [Self; 5] = [Self::Names, Self::Matches, Self::Filter, Self::BuildStarted, Self::BuildEnded];
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    /// Returns the one of a name.
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|call| call.as_str() == name)
     }
 

@@ -129,12 +129,10 @@ pub(super) async fn ask(site: Arc<Site>, number: usize, requests: mpsc::Unbounde
     let mut questions = site.questions.subscribe();
     let server = &site.servers[number];
     while let Some(asked) = next_question(&mut questions).await {
-        match server.status().await {
-            Ok(status) => {
-                let names = status.into_iter().filter(|line| line.queued > line.running);
-                let jobs =
-                    names.filter_map(|line| Some((FunctionName::new(line.function).ok()?, line.queued - line.running)));
-                if requests.send(Request::Waiting { asked, server: number, waiting: jobs.collect() }).is_err() {
+        match server.waiting().await {
+            Ok(waiting) => {
+                let waiting = waiting.filter_map(|(name, jobs)| Some((FunctionName::new(name).ok()?, jobs)));
+                if requests.send(Request::Waiting { asked, server: number, waiting: waiting.collect() }).is_err() {
                     return;
                 }
             }

@@ -4,11 +4,11 @@
 //! others are shown and never touched.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tracing::info;
 
 use super::build::mark::Mark;
+use super::overview::millis;
 use super::site::Site;
 use super::status::{NodeEntry, NodeState, Nodes, OurMark, Released};
 use super::{Error, Runtime};
@@ -192,10 +192,6 @@ fn shown(reason: Option<&str>) -> String {
 fn listed(controllers: &[ControllerName]) -> String {
     let names: Vec<String> = controllers.iter().map(ToString::to_string).collect();
     names.join(" and ")
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

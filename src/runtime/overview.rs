@@ -170,7 +170,7 @@ fn picture_of(part: Part, picture: &Picture, intervals: &Intervals) -> PictureSt
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -160,10 +160,10 @@ fn too_much(before: &FunctionTable, after: &FunctionTable, gates: &Gates) -> Opt
 async fn waiting(site: &Site) -> Vec<Waiting> {
     let mut waiting = Vec::new();
     for server in &site.servers {
-        match server.status().await {
-            Ok(status) => waiting.extend(status.into_iter().filter(|line| line.queued > line.running).map(|line| {
-                let (jobs, server) = (line.queued - line.running, server.address().to_owned());
-                Waiting { function: line.function, jobs, server }
+        match server.waiting().await {
+            Ok(jobs) => waiting.extend(jobs.map(|(function, jobs)| {
+                let server = server.address().to_owned();
+                Waiting { function, jobs, server }
             })),
             Err(error) => {
                 warn!(server = server.address(), %error, "cannot tell which jobs a change of policies would leave waiting");

@@ -135,10 +135,10 @@ impl From<DecisionQuery> for Wanted {
     }
 }
 
-impl From<Decision> for DecisionEntry {
-    fn from(decision: Decision) -> Self {
+impl From<(i64, Decision)> for DecisionEntry {
+    fn from((id, decision): (i64, Decision)) -> Self {
         Self {
-            id: decision.id,
+            id,
             at_ms: milliseconds(decision.at),
             generation: decision.generation,
             call: decision.call,

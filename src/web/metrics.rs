@@ -75,8 +75,7 @@ impl Scrape {
             gates.iter().map(|(gate, count)| (vec![("gate", gate.as_str())], *count)),
         )?;
         let stages = last_reload.iter().flat_map(|cost| &cost.stages);
-        let stages: Vec<_> = stages.map(|(stage, time)| (word(stage), Duration::from_micros(*time))).collect();
-        let stages = stages.iter().map(|(stage, time)| (vec![("stage", stage.as_str())], *time));
+        let stages = stages.map(|(stage, time)| (vec![("stage", stage.as_str())], Duration::from_micros(*time)));
         let help = "Duration of the last change of policies that came into force or was refused, by stage";
         page.seconds("policy_reload", help, stages)?;
         let at = last_reload.iter().filter_map(|cost| cost.at.duration_since(UNIX_EPOCH).ok());
@@ -188,12 +187,6 @@ impl Collector for Scrape {
         }
         self.policies(&mut page)
     }
-}
-
-/// Returns the word that scripts see for a value.
-fn word(value: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(value).ok();
-    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn of(usage: &Usage) -> Labels<'_> {

@@ -121,5 +121,5 @@ pub(super) fn time(milliseconds: u64) -> String {
 
 fn call(text: &str) -> Result<Call, String> {
     let names = || Call::ALL.map(Call::as_str).join(", ");
-    Call::ALL.into_iter().find(|call| call.as_str() == text).ok_or_else(|| format!("there are {}", names()))
+    Call::named(text).ok_or_else(|| format!("there are {}", names()))
 }

@@ -55,6 +55,7 @@ fn what_is_documented_can_be_written() {
         "policy schema",
         "policy schema offline.build-ended",
         "policy contract --wit",
+        "policy self-test --config layshaft.toml --swaps 1000 --json",
         "policy reload",
         "policy rollback a",
         "policy accept a",
@@ -118,6 +119,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy run a.wasm --hook naming --input {} --grant everything",
         "policy bench a.wasm --times 0",
         "policy schema naming",
+        "policy self-test --swaps 0",
         "completions klingon",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
@@ -158,6 +160,7 @@ fn authors_find_their_commands() {
         bench     Measure what the questions of a file of cases cost
         schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
         contract  Print the contract with policies
+        self-test Try whether the sandbox holds on this machine, against everything hostile that we know of
     "#]]
     .assert_eq(&listed);
 }

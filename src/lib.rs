@@ -16,6 +16,9 @@
 //! `policy::bindings` wit types, only `gearman::codec` bytes. A policy that is missing, slow, trapping or malformed
 //! never stops a running build.
 
+#[cfg(test)]
+extern crate alloc; // a file of a guest is tested along, see label
+
 pub mod classic;
 pub mod cli;
 pub mod config;

@@ -44,12 +44,12 @@ use arguments::Command;
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { log, command } = arguments;
     let log = log.as_deref();
-    match &command {
+    match command {
         // They say when, and in which format.
         Command::Run(_) | Command::Server(_) => {}
         // What would be warned about is what it shows.
         Command::Demo(_) => log::start(log, "off", crate::config::LogFormat::Auto)?,
-        Command::Policy(policy) if policy.shows_failures() => {
+        Command::Policy(ref policy) if policy.shows_failures() => {
             log::start(log, "off", crate::config::LogFormat::Auto)?;
         }
         _ => log::start(log, "warn", crate::config::LogFormat::Auto)?,

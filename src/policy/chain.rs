@@ -314,5 +314,8 @@ fn single_use_failure<A>(heard: &[Heard<'_, A>]) -> Option<(Arc<str>, String)> {
 }
 
 #[cfg(test)]
+#[path = "chain_chance_tests.rs"]
+mod chance_tests;
+#[cfg(test)]
 #[path = "chain_tests.rs"]
 mod tests;

@@ -49,7 +49,10 @@ mod watchdog;
 mod workbench;
 mod written;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "the rest is for tests"))]
 mod guest;
 #[cfg(test)]
 mod samples;

@@ -17,6 +17,9 @@
 //! never stops a running build. Nothing is unsafe but what a macro writes into `policy::bindings`, and one line in
 //! `policy::deserialize`, which says why.
 
+#[cfg(test)]
+extern crate alloc; // a file of a guest is tested along, see label
+
 pub mod classic;
 pub mod cli;
 pub mod config;

@@ -50,6 +50,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Run(_) | Command::Server(_) => {}
         // What would be warned about is what it shows.
         Command::Demo(_) => log::start(log, "off", crate::config::LogFormat::Auto)?,
+        Command::Policy(ref policy) if policy.shows_failures() => {
+            log::start(log, "off", crate::config::LogFormat::Auto)?;
+        }
         _ => log::start(log, "warn", crate::config::LogFormat::Auto)?,
     }
     match command {

@@ -68,6 +68,7 @@ fn what_is_documented_can_be_written() {
         "policy schema",
         "policy schema offline.build-ended",
         "policy contract --wit",
+        "policy self-test --config layshaft.toml --swaps 1000 --json",
         "policy reload",
         "policy rollback a",
         "policy accept a",
@@ -140,6 +141,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy explain",
         "policy bisect latest",
         "policy keygen",
+        "policy self-test --swaps 0",
         "completions klingon",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
@@ -185,6 +187,7 @@ fn authors_find_their_commands() {
         replay    Put recorded decisions to a .wasm file: what would come out otherwise
         schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
         contract  Print the contract with policies
+        self-test Try whether the sandbox holds on this machine, against everything hostile that we know of
     "#]]
     .assert_eq(&listed);
 }

@@ -38,6 +38,13 @@ pub struct InvalidFunctionName {
     reason: &'static str,
 }
 
+impl InvalidFunctionName {
+    /// Returns what is wrong, without the name.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl FunctionName {
     /// Reads a function name as it came or shall go.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidFunctionName> {

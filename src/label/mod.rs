@@ -9,6 +9,8 @@
 mod expression;
 mod lexer;
 mod list;
+#[cfg(test)]
+mod oracle_tests;
 mod parser;
 mod quoting;
 

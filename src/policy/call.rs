@@ -90,13 +90,13 @@ impl Instance {
 
     pub(super) fn names(&mut self, question: &NamingQuestion) -> Result<Explained<NamingAnswer>, CallError> {
         let verdict = self.ask(|guests, store| guests.names(store, question))?;
-        verdict.answer.lawful().map_err(CallError::Invalid)?;
+        verdict.answer.lawful().map_err(invalid)?;
         Ok(verdict)
     }
 
     pub(super) fn matches(&mut self, question: &MatchingQuestion) -> Result<Explained<MatchingAnswer>, CallError> {
         let verdict = self.ask(|guests, store| guests.matches(store, question))?;
-        verdict.answer.lawful(&question.atoms).map_err(CallError::Invalid)?;
+        verdict.answer.lawful(&question.atoms).map_err(invalid)?;
         Ok(verdict)
     }
 
@@ -147,7 +147,7 @@ impl Trial {
 impl Unconfigured {
     pub(super) fn describe(mut self) -> Result<Description, CallError> {
         let answer = self.guests.describe(&mut self.store).map_err(|error| classify(&self.store, &error))?;
-        describe(answer).map_err(CallError::Invalid)
+        describe(answer).map_err(invalid)
     }
 }
 
@@ -155,6 +155,11 @@ impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instance").field("fuel", &self.fuel).finish_non_exhaustive()
     }
+}
+
+/// Cuts what a policy is quoted with.
+fn invalid(why: String) -> CallError {
+    CallError::Invalid(shown(&why))
 }
 
 /// A deadline in ticks; one more, since the first may come at once.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 use super::call::CallError;
 use super::config::Grant;
-use super::verdict::{Decision, EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer};
+use super::verdict::{
+    Decision, EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer, shown,
+};
 use crate::domain::{BuildFunction, Parameters, Project};
 use crate::label::Expression;
 
@@ -209,14 +211,14 @@ impl Rule<'_> {
         if let Some((voice, _)) = self.set.iter().find(|(voice, _)| !voice.voice.may(Grant::Rewrite)) {
             let how = voice.voice.how_to_grant(Grant::Rewrite);
             let slot = voice.voice.name.clone();
-            return Some(Filtered::Failed { slot, reason: format!("it sets {name} and may not: {how}") });
+            return Some(Filtered::Failed { slot, reason: format!("it sets {} and may not: {how}", shown(name)) });
         }
         // While it is not known what the project declares, only what the client sent is known to exist.
         let known = project.parameter(name).is_some() || project.parameters.is_none() && requested.contains(name);
         if !known {
             return Some(Filtered::Failed {
                 slot,
-                reason: format!("it sets {name}, which the project does not declare"),
+                reason: format!("it sets {}, which the project does not declare", shown(name)),
             });
         }
         let (other, _) = self.set.iter().find(|(_, other)| other != value)?;
@@ -329,6 +331,9 @@ fn single_use_failure<A>(heard: &[Heard<'_, A>]) -> Option<(Arc<str>, String)> {
     Some((failed.slot, reason))
 }
 
+#[cfg(test)]
+#[path = "chain_chance_tests.rs"]
+mod chance_tests;
 #[cfg(test)]
 #[path = "chain_tests.rs"]
 mod tests;

@@ -17,9 +17,13 @@ use super::code_cache::CodeCache;
 use super::config::Limits;
 use super::deserialize::deserialize;
 use super::digest::Digest;
+use super::verdict::shown;
 
 const PACKAGE: &str = "layshaft:policy/";
 const VERSION: &str = "0.1.0";
+
+/// A file may import a million things; people need not read all.
+const MOST_NAMED: usize = 5;
 
 /// A question that policies are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -207,7 +211,7 @@ impl Module {
         if hooks.is_empty() {
             return Err(LoadError::NoHook);
         }
-        let wrong_type = |error: wasmtime::Error| LoadError::WrongType(format!("{error:#}"));
+        let wrong_type = |error: wasmtime::Error| LoadError::WrongType(shown(&format!("{error:#}")));
         let pre = Linker::new(engine).instantiate_pre(&component).map_err(wrong_type)?;
         let indices = Indices::find(&pre, &hooks).map_err(wrong_type)?;
         // Only a trial shows wrong types: the names alone are held against the contract until here.
@@ -272,7 +276,7 @@ fn compile(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Component, 
         .map_err(|error| LoadError::Compile(error.to_string()))?;
     match compiled.recv_timeout(limits.compile_timeout) {
         Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(not_compiled(format!("{error:#}"))),
+        Ok(Err(error)) => Err(not_compiled(shown(&format!("{error:#}")))),
         Err(mpsc::RecvTimeoutError::Timeout) => Err(LoadError::CompileTimeout(limits.compile_timeout)),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::Compile("the compiler gave up on it".into())),
     }
@@ -288,8 +292,15 @@ fn not_compiled(error: String) -> LoadError {
 }
 
 fn refuse_imports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
-    let imports: Vec<String> = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
-    if imports.is_empty() { Ok(()) } else { Err(LoadError::Imports(imports.join(", "))) }
+    let component_type = component.component_type();
+    let imports: Vec<String> = component_type.imports(engine).take(MOST_NAMED).map(|(name, _)| shown(name)).collect();
+    match component_type.imports(engine).count() {
+        0 => Ok(()),
+        count if count > MOST_NAMED => {
+            Err(LoadError::Imports(format!("{} and {} more", imports.join(", "), count - MOST_NAMED)))
+        }
+        _ => Err(LoadError::Imports(imports.join(", "))),
+    }
 }
 
 /// Refuses exports under our package that are no hook, or a hook only in versions that we do not speak; a newer one may
@@ -300,7 +311,7 @@ fn refuse_unknown_exports(engine: &Engine, component: &Component) -> Result<(), 
         let interface = rest.split('@').next().unwrap_or(rest);
         let is_ours = interface == "meta" || Hook::ALL.iter().any(|hook| hook.as_str() == interface);
         if !is_ours || component.get_export_index(None, interface_name(interface)).is_none() {
-            return Err(LoadError::UnknownExport { export: export.to_owned() });
+            return Err(LoadError::UnknownExport { export: shown(export) });
         }
     }
     Ok(())

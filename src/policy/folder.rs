@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -163,16 +164,28 @@ fn read_contents(folder: &Path, stem: &str, max_module: u64) -> Result<Contents,
 
 fn read_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
     let name = path.file_name().unwrap_or_default().display();
-    let size = match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => metadata.len(),
-        Ok(_) => return Err(format!("{name} is not a file")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{name} cannot be read: {error}")),
+    let unreadable = |error: io::Error| format!("{name} cannot be read: {error}");
+    // Nobody waits for the other end of a pipe, and what was opened is what is looked at: the name may mean something
+    // else by now.
+    let no_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = match fs::OpenOptions::new().read(true).custom_flags(no_waiting).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
     };
-    if size > limit {
-        return Err(format!("{name} has {size} bytes and more than {limit} are not read"));
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(format!("{name} is not a file"));
     }
-    fs::read(path).map(Some).map_err(|error| format!("{name} cannot be read: {error}"))
+    let too_large = |size: u64| format!("{name} has {size} bytes and more than {limit} are not read");
+    if metadata.len() > limit {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    // It may grow meanwhile.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    let size = bytes.len() as u64;
+    if size > limit { Err(too_large(size)) } else { Ok(Some(bytes)) }
 }
 
 /// What the folder looks like from outside, to see whether it is at rest.

@@ -12,10 +12,14 @@ pub(crate) struct Guest {
     configure: String,
     /// The bytes of `needs`, from `project` on.
     needs: String,
+    describe: Option<String>,
+    realloc: String,
     memory_pages: u32,
     extra: String,
+    core: String,
     version: &'static str,
     is_anonymous: bool,
+    are_hooks_apart: bool,
 }
 
 /// An answer's bytes, built front to back, with its strings behind.
@@ -29,6 +33,11 @@ pub(crate) struct Bytes {
 const ANSWER: u32 = 0x1000;
 /// Where the strings of an answer lie.
 const TAIL: u32 = 0x2000;
+/// Hands out memory from 0x10000 on and takes none back.
+const REALLOC: &str = "(local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at)";
 
 impl Bytes {
     pub(crate) fn byte(mut self, byte: u8) -> Self {
@@ -94,16 +103,28 @@ impl Guest {
             bodies: Vec::new(),
             configure: Bytes::default().byte(0).none_pair().code(),
             needs: Bytes::default().byte(0).none_pair().byte(0).none_pair().code(),
+            describe: None,
+            realloc: REALLOC.to_owned(),
             memory_pages: 16,
             extra: String::new(),
+            core: String::new(),
             version: "0.1.0",
             is_anonymous: false,
+            are_hooks_apart: false,
         }
     }
 
     /// Does not export `meta`.
     pub(crate) fn anonymous(mut self) -> Self {
         self.is_anonymous = true;
+        self
+    }
+
+    /// Has the code of its hooks in a module of its own, the first section of the component. What they answer is read
+    /// from the memory of the other module.
+    #[cfg(fuzzing)]
+    pub(crate) fn hooks_apart(mut self) -> Self {
+        self.are_hooks_apart = true;
         self
     }
 
@@ -146,15 +167,38 @@ impl Guest {
         self
     }
 
-    /// Sees all values of parameters.
-    pub(crate) fn needs_values(mut self) -> Self {
-        self.needs = Bytes::default().byte(0).none_pair().byte(2).none_pair().code();
+    /// Describes itself by this code alone.
+    pub(crate) fn describing(mut self, body: &str) -> Self {
+        self.describe = Some(body.into());
         self
+    }
+
+    /// Allocates by this code.
+    pub(crate) fn reallocating(mut self, body: &str) -> Self {
+        self.realloc = body.into();
+        self
+    }
+
+    /// Describes itself as needing what these bytes say, from `project` on.
+    pub(crate) fn needing(mut self, needs: &Bytes) -> Self {
+        self.needs = needs.code();
+        self
+    }
+
+    /// Sees all values of parameters.
+    pub(crate) fn needs_values(self) -> Self {
+        self.needing(&Bytes::default().byte(0).none_pair().byte(2).none_pair())
     }
 
     /// More text in the component, such as an import.
     pub(crate) fn extra(mut self, text: &str) -> Self {
         self.extra.push_str(text);
+        self
+    }
+
+    /// More text in the core module, behind its functions.
+    pub(crate) fn core(mut self, text: &str) -> Self {
+        self.core.push_str(text);
         self
     }
 
@@ -173,45 +217,54 @@ impl Guest {
         for (function, body) in &self.bodies {
             writeln!(core, r#"(func (export "{function}") (param i32) (result i32) {body})"#).unwrap();
         }
+        let (mut apart, mut hooks_instance) = (String::new(), "i");
+        if self.are_hooks_apart {
+            apart = format!("(core module $r {core}) (core instance $r-instance (instantiate $r))");
+            (core, hooks_instance) = (String::new(), "r-instance");
+        }
         let mut interfaces = String::new();
         if !self.is_anonymous {
-            interfaces += &interface("meta", self.version, &META_TYPES, &META_FUNCTIONS);
+            interfaces += &interface("meta", self.version, "i", &META_TYPES, &META_FUNCTIONS);
         }
         for hook in &self.hooks {
             let (types, functions) = contract(hook);
-            interfaces += &interface(hook, self.version, types, functions);
+            interfaces += &interface(hook, self.version, hooks_instance, types, functions);
         }
         format!(
-            r#"(component {extra}
+            r#"(component {apart} {extra}
               (core module $m
                 (memory (export "memory") {pages})
                 (global $next (mut i32) (i32.const 0x10000))
-                (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-                  (local $at i32)
-                  (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
-                  (global.set $next (i32.add (local.get $at) (local.get 3)))
-                  (local.get $at))
-                (func (export "describe") (result i32)
-                  {needs} drop
-                  (memory.copy (i32.const 0x1800) (i32.const {ANSWER}) (i32.const 64))
-                  (i32.store (i32.const 0x3000) (i32.const 0x100)) (i32.store (i32.const 0x3004) (i32.const {name_len}))
-                  (i32.store (i32.const 0x3008) (i32.const 0x180)) (i32.store (i32.const 0x300c) (i32.const 3))
-                  (i32.store (i32.const 0x3010) (i32.const 0x180)) (i32.store (i32.const 0x3014) (i32.const 3))
-                  ;; project and node-name are two bytes, then the list, the variant and its payload
-                  (i32.store8 (i32.const 0x3018) (i32.load8_u (i32.const 0x1800)))
-                  (memory.copy (i32.const 0x301c) (i32.const 0x1804) (i32.const 20))
-                  (i32.const 0x3000))
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc})
+                (func (export "describe") (result i32) {describe})
                 (func (export "configure") (param i32 i32) (result i32) {configure})
-                {core}
+                {core} {more}
                 (data (i32.const 0x100) "{name}") (data (i32.const 0x180) "1.0"))
               (core instance $i (instantiate $m))
               {interfaces})"#,
             extra = self.extra,
             pages = self.memory_pages,
-            needs = self.needs,
-            name_len = self.name.len(),
+            realloc = self.realloc,
+            describe = self.describe.clone().unwrap_or_else(|| self.introduction()),
+            more = self.core,
             configure = self.configure,
             name = self.name,
+        )
+    }
+
+    fn introduction(&self) -> String {
+        format!(
+            "{needs} drop
+             (memory.copy (i32.const 0x1800) (i32.const {ANSWER}) (i32.const 64))
+             (i32.store (i32.const 0x3000) (i32.const 0x100)) (i32.store (i32.const 0x3004) (i32.const {name_len}))
+             (i32.store (i32.const 0x3008) (i32.const 0x180)) (i32.store (i32.const 0x300c) (i32.const 3))
+             (i32.store (i32.const 0x3010) (i32.const 0x180)) (i32.store (i32.const 0x3014) (i32.const 3))
+             ;; project and node-name are two bytes, then the list, the variant and its payload
+             (i32.store8 (i32.const 0x3018) (i32.load8_u (i32.const 0x1800)))
+             (memory.copy (i32.const 0x301c) (i32.const 0x1804) (i32.const 20))
+             (i32.const 0x3000)",
+            needs = self.needs,
+            name_len = self.name.len(),
         )
     }
 }
@@ -324,7 +377,7 @@ fn contract(hook: &str) -> (&'static Types, &'static Functions) {
 }
 
 /// An interface is exported through a component of its own, which gives its types their names.
-fn interface(hook: &str, version: &str, types: &Types, functions: &Functions) -> String {
+fn interface(hook: &str, version: &str, from: &str, types: &Types, functions: &Functions) -> String {
     let exported = hook.trim_end_matches("-mistyped");
     let scoped = |text: &str, scope: &str| text.replace('$', &format!("${scope}-"));
     let (mut outer, mut inner, mut exports, mut with) = (String::new(), String::new(), String::new(), String::new());
@@ -340,7 +393,7 @@ fn interface(hook: &str, version: &str, types: &Types, functions: &Functions) ->
         let signature = |scope: &str| format!("{} (result {})", scoped(parameters, scope), scoped(result, scope));
         writeln!(
             outer,
-            r#"(func ${exported}-{name}-lifted {} (canon lift (core func $i "{name}") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))"#,
+            r#"(func ${exported}-{name}-lifted {} (canon lift (core func ${from} "{name}") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))"#,
             signature(exported)
         )
         .unwrap();

@@ -104,7 +104,7 @@ fn pairs<Q>(question: impl Fn(ProjectView, NodeClass) -> Q) -> Vec<Q> {
     pairs.map(pair).collect()
 }
 
-fn naming() -> Vec<NamingQuestion> {
+pub(super) fn naming() -> Vec<NamingQuestion> {
     pairs(|project, node| NamingQuestion {
         controller: sample(),
         short_name_unique: project.full_name == project.short_name,
@@ -114,7 +114,7 @@ fn naming() -> Vec<NamingQuestion> {
     })
 }
 
-fn matching() -> Vec<MatchingQuestion> {
+pub(super) fn matching() -> Vec<MatchingQuestion> {
     pairs(|project, node| MatchingQuestion {
         controller: sample(),
         project: Some(project),
@@ -126,7 +126,7 @@ fn matching() -> Vec<MatchingQuestion> {
     })
 }
 
-fn parameters() -> Vec<ParametersQuestion> {
+pub(super) fn parameters() -> Vec<ParametersQuestion> {
     pairs(|project, node| ParametersQuestion {
         controller: sample(),
         function: format!("build:{}", project.short_name),
@@ -138,7 +138,7 @@ fn parameters() -> Vec<ParametersQuestion> {
     })
 }
 
-fn offline() -> Vec<OfflineQuestion> {
+pub(super) fn offline() -> Vec<OfflineQuestion> {
     pairs(|project, node| OfflineQuestion {
         controller: sample(),
         function: format!("build:{}", project.short_name),

@@ -56,6 +56,7 @@ mod reload;
 mod replay;
 mod replay_gate;
 mod seal;
+mod self_test;
 mod signature;
 mod spoken;
 mod status;
@@ -70,7 +71,11 @@ mod workbench;
 mod would;
 mod written;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, unreachable_pub, reason = "the rest is for tests"))]
+#[allow(clippy::unwrap_used, reason = "guests are written by tests alone")]
 mod guest;
 #[cfg(test)]
 mod samples;
@@ -99,6 +104,7 @@ pub use reload::{Error, Policies};
 pub use replay::{Example, Kind, Replayed};
 pub use replay_gate::PastDecisions;
 pub use seal::{NotOpened, PrivateKey, PublicKey as SealingKey};
+pub use self_test::{Bound, Finding, Outcome as Containment, Resources, SelfTest, Swaps, Trouble};
 pub use signature::{PublicKey, Signed};
 pub use spoken::Spoken;
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing};

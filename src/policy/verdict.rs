@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::BuildFunction;
+use crate::domain::{BuildFunction, InvalidFunctionName};
 
 /// Characters of a reason, of a line of a trace, of a message; people read them on one line.
 const LONGEST_TEXT: usize = 500;
 const MOST_TRACE_LINES: usize = 64;
+
+/// Characters of a name in a message about it.
+const LONGEST_QUOTE: usize = 80;
 
 /// More names for one project on one node are a mistake.
 const MOST_NAMES: usize = 64;
@@ -126,14 +129,24 @@ fn lawful_name(name: &BuildFunction) -> Result<(), String> {
     let parts = [Some(&name.project), name.label.as_ref()];
     for part in parts.into_iter().flatten() {
         if part.is_empty() {
-            return Err(format!("{name:?} has an empty part"));
+            return Err(format!("the name {} has an empty part", quoted(&name.to_string())));
         }
         // Clients cut the answer of a server's `status` at white space.
         if part.chars().any(char::is_whitespace) {
-            return Err(format!("the name {part:?} has white space, at which clients cut it"));
+            return Err(format!("the name {} has white space, at which clients cut it", quoted(part)));
         }
     }
-    name.name().map(drop).map_err(|error| error.to_string())
+    let wrong = |error: InvalidFunctionName| {
+        format!("{} cannot be a function name: {}", quoted(&name.to_string()), error.reason())
+    };
+    name.name().map(drop).map_err(wrong)
+}
+
+/// Returns the beginning of a name, enough to find it by.
+fn quoted(name: &str) -> String {
+    let beginning: String = name.chars().take(LONGEST_QUOTE).collect();
+    let more = if beginning.len() < name.len() { "…" } else { "" };
+    format!("{beginning:?}{more}")
 }
 
 #[cfg(test)]

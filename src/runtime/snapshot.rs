@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::classic;
-use crate::domain::{ControllerName, Node, NodeName, Project, ProjectName};
+use crate::domain::{ControllerName, Node, NodeName, Project, ProjectKind, ProjectName};
 use crate::label::Expression;
 use crate::policy::World;
 
@@ -83,7 +83,11 @@ impl Snapshot {
         let expressions = texts.into_iter().map(Expression::lookup);
         let named =
             expressions.flat_map(|expression| expression.atoms().into_iter().map(str::to_owned).collect::<Vec<_>>());
-        let world = Arc::new(World { named_labels: named.collect() });
+        // Pipelines are tied to their controller's own node by its label, which no configuration names.
+        let has_pipelines = projects().any(|project| project.kind == ProjectKind::Pipeline);
+        let of_pipelines =
+            classic::matching::SELF_LABELS.iter().filter(|_| has_pipelines).map(|&label| label.to_owned());
+        let world = Arc::new(World { named_labels: named.chain(of_pipelines).collect() });
         Self { controllers, world }
     }
 

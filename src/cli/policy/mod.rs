@@ -13,6 +13,7 @@ mod new;
 mod records;
 mod replay;
 mod run;
+mod self_test;
 mod test;
 
 use std::io::Read as _;
@@ -82,9 +83,16 @@ enum Action {
     Schema(contract::Schema),
     /// Print the contract with policies.
     Contract(contract::Contract),
+    /// Try whether the sandbox holds on this machine, against everything hostile that we know of.
+    SelfTest(self_test::Command),
 }
 
 impl Policy {
+    /// Returns whether what fails is what the command is for.
+    pub(super) fn shows_failures(&self) -> bool {
+        matches!(self.action, Action::SelfTest(_))
+    }
+
     /// Those for operators ask the daemon; those for authors need neither one nor any other thread.
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         match &self.action {
@@ -118,6 +126,7 @@ impl Policy {
             Action::Replay(replay) => replay.run(),
             Action::Schema(schema) => schema.run(),
             Action::Contract(contract) => contract.run(),
+            Action::SelfTest(command) => in_tokio(command.run()),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! offers, its lease, its job. Here all of that runs as it does in the reconciler, down to the packets of each session,
 //! and a ledger that knows only packets is held against the oracle after every event.
 
+mod by_policy;
 mod ledger;
 mod model;
 mod oracle;

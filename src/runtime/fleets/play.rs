@@ -109,6 +109,11 @@ impl Play {
         }
     }
 
+    /// Returns what the runtime sees.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// Holds what every server knows against the rules.
     pub(super) fn check(&mut self) {
         let expected = self.expected();

@@ -68,7 +68,7 @@ fn every_example_passes_its_cases() {
         expect_exit(&policy(&folder, &["check", &format!("{name}.wasm")]), 0);
         seen += 1;
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must never be in force, dropped into a running site: it costs nobody anything but itself.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use layshaft::domain::BuildResult;
@@ -128,4 +129,22 @@ on_both_servers! {
         site.controller("ci").finish("team/app", 1, BuildResult::Success);
         assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
     }
+}
+
+/// In a process of its own, where nothing else opens files and takes memory.
+#[test]
+fn f115_nothing_leaks_however_often_a_policy_is_replaced() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_layshaft"));
+    let output =
+        command.args(["policy", "self-test", "--swaps", "500", "--json"]).stdin(Stdio::null()).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let swaps = &found["swaps"];
+    assert_eq!(swaps["count"], 500);
+    assert!(swaps["before"]["memory_kib"].as_u64().is_some_and(|memory| memory > 1000), "{swaps}");
+    assert_eq!(swaps["flat"], true, "{swaps}");
+    // A busy machine may be late, and the command then says so; nothing else may be wrong.
+    let broken: Vec<_> = found["kit"].as_array().unwrap().iter().filter(|one| one["outcome"] == "broke").collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+    let is_late = found["kit"].as_array().unwrap().iter().any(|one| one["outcome"] == "late");
+    assert_eq!(output.status.code(), Some(i32::from(is_late)));
 }

@@ -9,6 +9,7 @@ import hudson.model.ParametersAction
 import hudson.model.ParametersDefinitionProperty
 import hudson.model.Queue
 import hudson.model.SimpleParameterDefinition
+import hudson.model.StringParameterValue
 import hudson.model.TextParameterValue
 import jenkins.model.Jenkins
 
@@ -42,7 +43,8 @@ try {
         def names = declared.collect { definition -> definition.name }
         sent.each { name, value ->
             if (!names.contains(name)) {
-                values << new TextParameterValue(name, value)
+                // A string shows on one line, a text keeps its lines; both are the same to the build.
+                values << (value.contains('\n') ? new TextParameterValue(name, value) : new StringParameterValue(name, value))
             }
         }
         def safe = new ArrayList(sent.keySet())

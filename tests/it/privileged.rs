@@ -51,6 +51,18 @@ on_both_servers! {
         assert_eq!(site.status().await.notes, [""; 0], "nothing is lost, so nothing is told");
     }
 
+    async fn n05_a_value_with_line_breaks_becomes_a_text_and_any_other_a_string(server) {
+        let site = privileged(nodes(vec![brief("lint")]), server).await;
+        let updates = site.server.run("build:lint", "u-1", r#"{"LINE":"one","LINES":"one\ntwo"}"#).await;
+        assert_eq!(completion(&updates)["result"], "SUCCESS");
+        let build = site.ask("ci", "job/lint/1/api/json?tree=actions[parameters[name]]").await;
+        let actions = build["actions"].as_array().unwrap();
+        let parameters = actions.iter().filter_map(|action| action["parameters"].as_array()).flatten();
+        let class_of = |wanted: &str| parameters.clone().find(|one| one["name"] == wanted).unwrap()["_class"].clone();
+        assert_eq!(class_of("LINE"), "hudson.model.StringParameterValue");
+        assert_eq!(class_of("LINES"), "hudson.model.TextParameterValue");
+    }
+
     async fn f33_a_privileged_controller_fills_in_defaults_of_what_is_not_sent(server) {
         let mut lint = brief("lint");
         lint.parameters.push(ParameterSpec::new("BRANCH", ParameterKind::String, "main"));

@@ -73,7 +73,8 @@ fn start(world: &mut World, request: &Request, wanted: &Wanted) -> serde_json::V
     let text = |name: &String, value: &String, kind| Value { name: name.clone(), kind, value: value.clone() };
     for (name, value) in &wanted.parameters {
         if declared.iter().all(|parameter| parameter.name != *name) {
-            values.push(text(name, value, ParameterKind::Text));
+            let kind = if value.contains('\n') { ParameterKind::Text } else { ParameterKind::String };
+            values.push(text(name, value, kind));
         }
     }
     let pin = wanted.pin.as_ref().filter(|_| world.has_node_label_plugin);

@@ -3,7 +3,7 @@
 use layshaft::domain::{BuildResult, NodeName};
 use layshaft::policy::Grant;
 
-use crate::support::guest::{Guest, LOOP, abstains, past_the_gates};
+use crate::support::guest::{Guest, LOOP, abstains, past_the_gates, vetoes};
 use crate::support::{SiteBuilder, completion, eventually, fleet, marked, on_both_servers, project};
 
 fn hierarchy() -> SiteBuilder {
@@ -55,6 +55,21 @@ on_both_servers! {
             assert!(ci.finish(project, 1, BuildResult::Success));
             assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
         }
+    }
+
+    async fn n17_a_rule_keeps_nodes_out_of_the_shared_queue(server) {
+        let fleet = fleet(&[("a", 1, &[]), ("own", 1, &["private"])], vec![project("lint", None)]);
+        let site = SiteBuilder::new()
+            .controller("ci", fleet)
+            .policy_file("20-unshared.wasm", Guest::new("unshared").matching(&vetoes()).build())
+            .policy_file("20-unshared.toml", "[[bind]]\nlabels = ['private']")
+            .start(server)
+            .await;
+        site.offers("a_exec-0", &["build:lint"]).await;
+        assert_eq!(site.server.functions_of("own_exec-0").await, [""; 0]);
+        assert!(site.controller("ci").nodes().iter().all(|node| !node.temporarily_offline), "its own Jenkins goes on with it");
+        site.controller("ci").set_labels(&NodeName::agent("own"), &[]);
+        site.offers("own_exec-0", &["build:lint"]).await;
     }
 
     async fn f111_labels_that_change_are_judged_anew(server) {

@@ -43,6 +43,13 @@ on_both_servers! {
         assert_eq!(completion(&job.finish().await)["result"], "SUCCESS");
     }
 
+    async fn n08_functions_with_labels_are_left_out_where_a_policy_says_so(server) {
+        let fleet = fleet(&[("a", 1, &["linux"])], vec![project("lint", Some("linux"))]);
+        let plain = Guest::new("plain").naming(&named(&["lint"])).build();
+        let site = SiteBuilder::new().controller("ci", fleet).policy_file("10-plain.wasm", plain).start(server).await;
+        site.offers(WORKER, &["build:lint"]).await;
+    }
+
     async fn f23_f110_a_build_is_stopped_and_described_by_the_name_under_which_it_was_started(server) {
         let site = builder().start(server).await;
         site.offers(WORKER, &["build:app", "build:app:linux", "build:lint", "build:team-a/app", "build:team-a/app:linux", "build:team-b/lint"]).await;

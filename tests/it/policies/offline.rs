@@ -49,7 +49,7 @@ on_both_servers! {
         assert_eq!(site.server.workers_for("build:lint").await, 0);
     }
 
-    async fn f52_f113_a_node_on_which_a_named_project_failed_is_held_for_a_look(server) {
+    async fn n11_f52_f113_a_node_on_which_a_named_project_failed_is_held_for_a_look(server) {
         let site = builder().start(server).await;
         let mut job = site.server.submit("build:web", "u-1", "{}").await;
         job.started().await;

@@ -47,7 +47,7 @@ async fn still_builds(site: &Site) {
 }
 
 on_both_servers! {
-    async fn f112_parameters_are_allowed_and_dropped_and_those_of_the_host_are_not_judged(server) {
+    async fn n03_f112_parameters_are_allowed_and_dropped_and_those_of_the_host_are_not_judged(server) {
         log::keep();
         let site = builder().start(server).await;
         let payload = r#"{

@@ -19,7 +19,7 @@ use layshaft::simulator::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{GearmanServer, PATIENCE, Proxy, Recorder, eventually};
+use super::{GearmanServer, PATIENCE, Proxy, Recorder, eventually, within};
 
 const USER: &str = "layshaft";
 const TOKEN: &str = "0123456789abcdef";
@@ -319,6 +319,14 @@ impl SiteBuilder {
 impl Site {
     pub(crate) fn controller(&self, name: &str) -> &Simulator {
         &self.controllers[name]
+    }
+
+    /// Returns what a controller answers to anybody's request.
+    pub(crate) async fn ask(&self, controller: &str, path: &str) -> serde_json::Value {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http.get(self.controller(controller).url() + path).basic_auth(USER, Some(TOKEN));
+        let answer = within(path, request.send()).await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {

@@ -3,6 +3,7 @@ use crate::policy::config::{Config, Grant, Limits, SlotGuard};
 use crate::policy::guest::{Guest, LOOP, abstains, named, past_the_gates, satisfies, vetoes};
 use crate::policy::reload::Policies;
 use crate::policy::samples::{controller, node, project};
+use crate::policy::seat::MOST_FAILURES;
 
 fn generation(guests: &[(&str, &Guest)], guard: impl Fn(&mut SlotGuard)) -> Arc<Generation> {
     let folder = tempfile::tempdir().unwrap();

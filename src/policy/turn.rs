@@ -11,30 +11,15 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::binding::Bind;
-use super::book::{Before, Book, InForce, Live, Previous, changes, shape_of};
-use super::config::Mode;
-use super::digest::Digest;
-use super::folder::{self, Contents, PolicyFile};
-use super::gate::{self, Version};
+use super::book::{Before, Book, InForce, changes, shape_of};
+use super::folder;
 use super::generation::Generation;
 use super::history::Era;
-use super::ledger::{Candidate, Entry, Kept};
+use super::intake::Look;
 use super::recorder::now_ms;
 use super::reload::{Error, Inner, View};
-use super::status::{Change, Gate, Refusal, ReloadReport, SlotState, SlotStatus, Stage};
-use super::stopwatch::Stopwatch;
+use super::status::{Change, ReloadReport, Stage};
 use super::table_gates::{Waiver, slots_of};
-
-/// What one look has found.
-#[derive(Default)]
-struct Look {
-    refused: Vec<Refusal>,
-    rows: BTreeMap<String, Row>,
-    /// Set if the folder as a whole is in trouble.
-    folder_error: Option<String>,
-    took: Stopwatch,
-}
 
 /// What is in force from now on, once it is written down.
 struct Turned {
@@ -43,36 +28,6 @@ struct Turned {
     /// None if it is what is in force already.
     generation: Option<Generation>,
     view: View,
-}
-
-/// A policy as the folder shows it.
-#[derive(Default)]
-struct Row {
-    file: Option<String>,
-    sidecar: Option<String>,
-    /// None if the file is not there or cannot be read.
-    candidate: Option<Candidate>,
-    refusal: Option<Refusal>,
-}
-
-const FROZEN: &str = "policies are frozen, and what was in force stays: `layshaft policy thaw` lets it in";
-
-impl Look {
-    /// Notes that a change which had passed the gates of files was refused after all.
-    fn refuse(&mut self, book: &mut Book, refusal: Refusal) {
-        let row = self.rows.entry(refusal.slot.clone()).or_default();
-        let in_force = book.live.get(&refusal.slot).map(|live| live.version.candidate());
-        let is_what_the_folder_says = match &row.file {
-            Some(_) => row.candidate.is_some() && row.candidate != in_force,
-            None => true,
-        };
-        // Else it is a person's wish that was refused, and the file is as good or as bad as before.
-        if is_what_the_folder_says && row.refusal.is_none() {
-            book.turn_down(row.candidate.clone(), refusal.clone());
-            row.refusal = Some(refusal.clone());
-        }
-        self.refused.push(refusal);
-    }
 }
 
 impl Inner {
@@ -135,194 +90,6 @@ impl Inner {
             look.refuse(book, refusal);
         }
         self.turned(book, before, look)
-    }
-
-    fn keep_all(&self, book: &mut Book, look: &mut Look, reason: String) {
-        for name in book.kept.keys().cloned().collect::<Vec<_>>() {
-            self.fall_back(book, &name);
-        }
-        let refusal = Refusal { slot: String::new(), gate: Gate::Folder, reason: reason.clone() };
-        for name in book.live.keys() {
-            look.rows.insert(name.clone(), Row { refusal: Some(refusal.clone()), ..Row::default() });
-        }
-        look.refused.push(refusal);
-        look.folder_error = Some(reason);
-    }
-
-    fn take_in(&self, book: &mut Book, look: &mut Look, files: Vec<PolicyFile>) {
-        for file in files {
-            let file_name = file.file_name();
-            let sidecar = file.contents.as_ref().ok().and_then(|contents| contents.sidecar.clone());
-            let candidate = file.contents.as_ref().ok();
-            let candidate = candidate.map(|it| Candidate { stem: file.stem.clone(), fingerprint: it.fingerprint() });
-            let refusal = self.consider(book, &file, candidate.as_ref(), &mut look.took).err();
-            look.refused.extend(refusal.clone());
-            if refusal.is_some() {
-                self.fall_back(book, &file.name);
-            }
-            book.retired.remove(&file.name);
-            // Of two files of one name the first one is the policy.
-            look.rows.entry(file.name).or_insert(Row { file: Some(file_name), sidecar, candidate, refusal });
-        }
-        let known: BTreeSet<String> = book.live.keys().chain(book.kept.keys()).cloned().collect();
-        for name in known.into_iter().filter(|name| !look.rows.contains_key(name)).collect::<Vec<_>>() {
-            let refuse = |gate: Gate, reason: String| Refusal { slot: name.clone(), gate, reason };
-            let refusal = if book.frozen {
-                Some(refuse(Gate::Frozen, FROZEN.to_owned()))
-            } else if self.is_demanded(&name) {
-                let reason = format!(
-                    "its file is gone, but policies.slots.{name} requires it; the last good version stays: bring the file \
-                     back, or `layshaft policy retire {name}`"
-                );
-                Some(refuse(Gate::Required, reason))
-            } else {
-                book.turned_down(&name, None)
-            };
-            let Some(refusal) = refusal else {
-                book.live.remove(&name);
-                book.kept.remove(&name);
-                warn!(slot = %name, "the file of a policy was deleted");
-                continue;
-            };
-            self.fall_back(book, &name);
-            // Whoever froze policies knows that nothing goes.
-            if refusal.gate != Gate::Frozen {
-                look.refused.push(refusal.clone());
-            }
-            look.rows.insert(name, Row { refusal: Some(refusal), ..Row::default() });
-        }
-        book.refused.retain(|name, _| look.rows.contains_key(name));
-    }
-
-    /// Takes one file through the gates; what passes is in force from the next generation on.
-    fn consider(
-        &self,
-        book: &mut Book,
-        file: &PolicyFile,
-        candidate: Option<&Candidate>,
-        took: &mut Stopwatch,
-    ) -> Result<(), Refusal> {
-        let name = &file.name;
-        let refuse = |gate: Gate, reason: String| Refusal { slot: name.clone(), gate, reason };
-        let contents = file.contents.as_ref().map_err(|reason| refuse(Gate::Folder, reason.clone()))?;
-        let Some(candidate) = candidate else { return Ok(()) };
-        // Each time: whoever vouches may change while the version does not.
-        let signed = took.time(Stage::Read, || gate::vouched(&self.config, name, &file.stem, contents))?;
-        if let Some(live) = book.live.get_mut(name).filter(|live| live.version.candidate() == *candidate) {
-            live.version.vouched(signed, &contents.signatures);
-            return Ok(());
-        }
-        let kept = book.kept.get(name).map(Entry::candidate);
-        if book.frozen && kept.as_ref() != Some(candidate) {
-            return Err(refuse(Gate::Frozen, FROZEN.to_owned()));
-        }
-        if book.quarantined.contains(&candidate.fingerprint) {
-            let how = format!("this version was rolled back: replace the file, or `layshaft policy accept {name}`");
-            return Err(refuse(Gate::Quarantine, how));
-        }
-        if let Some(refusal) = book.turned_down(name, Some(candidate)) {
-            return Err(refusal);
-        }
-        let same = |live: &&mut Live| live.version.fingerprint == candidate.fingerprint;
-        if let Some(live) = book.live.get_mut(name).filter(same) {
-            live.version.stem.clone_from(&file.stem);
-            live.version.vouched(signed, &contents.signatures);
-            return Ok(());
-        }
-        match self.prepare(book, file, contents, took) {
-            Ok(mut version) => {
-                version.vouched(signed, &contents.signatures);
-                book.refused.remove(name);
-                put_in_force(book, name, version);
-                Ok(())
-            }
-            Err(refusal) => {
-                book.turn_down(Some(candidate.clone()), refusal.clone());
-                Err(refusal)
-            }
-        }
-    }
-
-    fn prepare(
-        &self,
-        book: &Book,
-        file: &PolicyFile,
-        contents: &Contents,
-        took: &mut Stopwatch,
-    ) -> Result<Version, Refusal> {
-        let name = &file.name;
-        let module = took.time(Stage::Compile, || self.module(book, name, &contents.module))?;
-        if let Some(ledger) = &self.ledger
-            && let Err(error) = ledger.keep(&module.digest, &contents.module)
-        {
-            warn!(slot = %name, %error, "policy cannot be kept for a restart");
-        }
-        let sidecar = contents.sidecar.as_deref();
-        let settle = || gate::settle(&self.config, &self.tallies, name, &file.stem, module, sidecar);
-        took.time(Stage::Laws, settle)
-    }
-
-    /// Compiles a module, unless one in force is the same.
-    fn module(&self, book: &Book, name: &str, bytes: &[u8]) -> Result<Arc<super::component::Module>, Refusal> {
-        let digest = Digest::of(bytes);
-        let in_force = book.live.values().map(|live| &live.version.module).find(|module| module.digest == digest);
-        match in_force {
-            Some(module) => Ok(module.clone()),
-            None => gate::interface(&self.engine, &self.config, self.code_cache.as_ref(), name, bytes),
-        }
-    }
-
-    /// Restores what the ledger says was in force, if nothing is.
-    fn fall_back(&self, book: &mut Book, name: &str) {
-        let Some(Entry { stem, since, live, previous }) = book.kept.get(name).cloned() else { return };
-        match self.restore(book, name, &stem, &live) {
-            Ok(version) => {
-                warn!(slot = %name, digest = version.module.digest.short(), "policy restored from its last good version");
-                book.kept.remove(name);
-                book.live.insert(
-                    name.to_owned(),
-                    Live { version, since, came: None, previous: previous.map(Previous::Kept) },
-                );
-            }
-            // It stays written down: what failed may have been the disk, or a machine too busy to compile in time.
-            Err(refusal) => {
-                error!(slot = %name, reason = %refusal.reason, "the last good version of a policy is of no use");
-            }
-        }
-    }
-
-    pub(super) fn restore(&self, book: &Book, name: &str, stem: &str, kept: &Kept) -> Result<Version, Refusal> {
-        let unkept = |reason: String| Refusal { slot: name.to_owned(), gate: Gate::Folder, reason };
-        let ledger = self.ledger.as_ref().ok_or_else(|| unkept("no state folder is configured".into()))?;
-        let module = ledger.module(&kept.module);
-        let module = module.map_err(|error| unkept(format!("the kept module is unreadable: {error}")))?;
-        let contents = Contents { module, sidecar: kept.sidecar.clone(), signatures: kept.signatures.clone() };
-        let signed = gate::vouched(&self.config, name, stem, &contents)?;
-        let module = self.module(book, name, &contents.module)?;
-        let sidecar = contents.sidecar.as_deref();
-        let mut version = gate::settle(&self.config, &self.tallies, name, stem, module, sidecar)?;
-        version.vouched(signed, &contents.signatures);
-        Ok(version)
-    }
-
-    /// Policies that the configuration names and requires have to be there, whatever the folder looks like.
-    fn demand_required(&self, book: &Book, look: &mut Look) {
-        for name in self.config.slots.keys().filter(|name| self.is_demanded(name) && !book.retired.contains(*name)) {
-            if !look.rows.contains_key(name) {
-                let reason = format!(
-                    "policies.slots.{name} requires it, and there is neither a file nor a last good version: put \
-                     NN-{name}.wasm into {}, or say required = false",
-                    self.config.folder.display()
-                );
-                let refusal = Refusal { slot: name.clone(), gate: Gate::Required, reason };
-                look.refused.push(refusal.clone());
-                look.rows.insert(name.clone(), Row { refusal: Some(refusal), ..Row::default() });
-            }
-        }
-    }
-
-    fn is_demanded(&self, name: &str) -> bool {
-        self.config.slots.get(name).is_some_and(|guard| guard.required && guard.mode == Mode::Enforce)
     }
 
     /// Numbers what is in force from now on.
@@ -415,89 +182,6 @@ impl Inner {
             warn!(%error, "what is no longer needed of policies could not be thrown away");
         }
     }
-
-    /// Returns whether the site must not do without a policy that is not in force. One that is dropped into a running
-    /// site and refused was never in force: the site goes on as it was, unless its configuration names the policy.
-    fn was_counted_on(&self, book: &Book, name: &str) -> bool {
-        !book.published || book.blocking.contains_key(name) || book.kept.contains_key(name) || self.is_demanded(name)
-    }
-
-    /// Returns what blocks where, and what people are shown.
-    fn view(&self, book: &Book, look: &Look) -> (BTreeMap<String, Vec<Bind>>, View) {
-        let mut blocked = BTreeMap::new();
-        let mut view = View { frozen: book.frozen, ..View::default() };
-        if let Some(error) = &look.folder_error {
-            view.readiness.push(format!("policy folder: {error}"));
-            if book.live.is_empty() {
-                // What should be in force is unknown.
-                blocked.insert(String::new(), vec![Bind::default()]);
-            }
-        }
-        for (name, row) in &look.rows {
-            let live = book.live.get(name);
-            let guard = self.config.guard(name);
-            if let (None, Some(refusal)) = (live, &row.refusal)
-                && guard.required
-                && guard.mode == Mode::Enforce
-                && self.was_counted_on(book, name)
-                // What never was in force is not missed because a change was not let in.
-                && (refusal.gate < Gate::Frozen || book.kept.contains_key(name) || self.is_demanded(name))
-            {
-                let file = row.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
-                view.readiness.push(format!("{file}{refusal}; nothing is offered where it is bound"));
-                blocked.insert(name.clone(), gate::binds_of(row.sidecar.as_deref()));
-            }
-            view.statuses.push(SlotStatus {
-                name: name.clone(),
-                file: row.file.clone(),
-                digest: live.map(|live| live.version.module.digest.clone()),
-                signed_by: live.and_then(|live| live.version.signed.as_ref()?.names()),
-                generation: live.map(|live| live.since),
-                hooks: live.map(|live| gate::hooks_of(&live.version)).unwrap_or_default(),
-                state: if book.disabled.contains_key(name) { SlotState::Disabled } else { state(live.is_some(), row) },
-                disabled_until: book.disabled.get(name).copied(),
-                mode: guard.mode,
-                required: guard.required,
-                grants: guard.grants,
-                bindings: live.map_or(0, |live| live.version.slots.len()),
-                error: row.refusal.as_ref().map(|refusal| refusal.reason.clone()),
-                failing: None,
-                advice: live.map(|live| live.version.advice.clone()).unwrap_or_default(),
-                usage: Vec::new(),
-            });
-        }
-        (blocked, view)
-    }
-}
-
-fn state(is_live: bool, row: &Row) -> SlotState {
-    match &row.refusal {
-        _ if row.file.is_none() => SlotState::Missing,
-        None => SlotState::Live,
-        Some(refusal) if refusal.gate == Gate::Quarantine => SlotState::Quarantined,
-        Some(_) if is_live => SlotState::LastGood,
-        Some(_) => SlotState::Refused,
-    }
-}
-
-/// Replaces what is in force for a name; what was there becomes what a rollback returns to.
-fn put_in_force(book: &mut Book, name: &str, version: Version) {
-    for advice in &version.advice {
-        warn!(slot = %name, "{advice}");
-    }
-    let resumed = book.kept.remove(name);
-    let old = book.live.remove(name);
-    let live = match (old, resumed) {
-        (None, Some(entry)) if entry.live.fingerprint() == version.fingerprint => {
-            Live { version, since: entry.since, came: None, previous: entry.previous.map(Previous::Kept) }
-        }
-        (Some(old), _) => {
-            Live { version, since: 0, came: None, previous: Some(Previous::Loaded(Box::new(old.version))) }
-        }
-        (None, Some(entry)) => Live { version, since: 0, came: None, previous: Some(Previous::Kept(entry.live)) },
-        (None, None) => Live { version, since: 0, came: None, previous: None },
-    };
-    book.live.insert(name.to_owned(), live);
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::policy::Policies;
 use crate::policy::decision::tests::with_request;
 use crate::policy::guest::{Bytes, Guest, LOOP, abstains, past_the_gates};
 use crate::policy::reload::tests::{Site, better, check, good};
 use crate::policy::table_gates::tests::strict;
+use crate::policy::{Digest, Gate, Policies, SlotState};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

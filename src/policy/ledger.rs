@@ -62,6 +62,11 @@ impl Ledger {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// Returns the ledger that another process keeps, to be read only.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
     /// Reads what was in force; a missing page is an empty one.
     pub(super) fn read(&self) -> io::Result<Page> {
         match fs::read(self.folder.join("live.json")) {

@@ -11,10 +11,13 @@ use serde::de::DeserializeOwned;
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use crate::jenkins::install_crypto_provider;
 use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Status};
 
 /// A local daemon answers at once; only a change of policies may take as long as its compilation.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A large fleet is a long answer.
+const PATIENCE_FOR_FLEET: Duration = Duration::from_secs(60);
 const PATIENCE_FOR_POLICIES: Duration = Duration::from_secs(4 * 60);
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -49,6 +52,10 @@ impl Client {
 
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.ask(Method::GET, "api/v1/status", PATIENCE).await
+    }
+
+    pub async fn fleet(&self) -> Result<Fleet, ClientError> {
+        self.ask(Method::GET, "api/v1/fleet", PATIENCE_FOR_FLEET).await
     }
 
     pub async fn readiness(&self) -> Result<Readiness, ClientError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::BuildEntry;
 use crate::policy::{self, Gate, ReloadReport, SlotStatus};
+use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
 
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A daemon as its operators know it.
 pub trait Daemon: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Result<Status, Failure>> + Send;
+    /// Returns the fleet as it was last seen.
+    fn fleet(&self) -> impl Future<Output = Result<Fleet, Failure>> + Send;
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
     fn policies(&self) -> Vec<SlotStatus>;
@@ -61,6 +64,10 @@ impl Daemon for Runtime {
             Ok(status) => Ok(status?),
             Err(_) => Err(Failure::NotYet),
         }
+    }
+
+    async fn fleet(&self) -> Result<Fleet, Failure> {
+        Ok(Self::fleet(self).await?)
     }
 
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {

@@ -8,6 +8,7 @@ use tokio::net::UnixStream;
 
 use super::*;
 use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{GearmanStatus, Mode, Status};
 
 /// A daemon that remembers what it was told.
@@ -47,6 +48,12 @@ impl Daemon for Fake {
             undeclared: Vec::new(),
             notes: Vec::new(),
         })
+    }
+
+    async fn fleet(&self) -> Result<Fleet, Failure> {
+        let mut fleet = Fleet::new(BTreeMap::new());
+        fleet.generation = 7;
+        Ok(fleet)
     }
 
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
@@ -161,6 +168,7 @@ async fn a_client_reads_and_changes_through_the_socket() {
     let status = client.status().await.unwrap();
     assert_eq!((status.version.as_str(), status.generation), ("1.2.3", 7));
     assert!(client.policies().await.unwrap().is_empty());
+    assert_eq!(client.fleet().await.unwrap().generation, 7);
     assert!(client.builds(3).await.unwrap().is_empty());
     for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
         assert_eq!(client.set_mode(mode).await.unwrap(), Changed { mode });
@@ -263,6 +271,7 @@ async fn over_tcp_nothing_but_health_is_told_without_the_token() {
     assert!(status == 503 && !body.contains("a secret path"), "{status} {body}");
     for token in [None, Some("wrong"), Some("")] {
         assert_eq!(ask("GET", "/api/v1/status", token).await.0, 401, "{token:?}");
+        assert_eq!(ask("GET", "/api/v1/fleet", token).await.0, 401, "{token:?}");
         assert_eq!(ask("POST", "/api/v1/pause", token).await.0, 401, "{token:?}");
     }
     assert!(bench.fake.told().is_empty());

@@ -10,6 +10,7 @@ use crate::domain::BuildResult;
 use crate::gearman::admin;
 use crate::gearman::client::{self, Update};
 use crate::gearman::dial::DialError;
+use crate::policy::SlotStatus;
 use crate::runtime::status::Status;
 use crate::{config, web};
 
@@ -52,6 +53,11 @@ fn what_is_documented_can_be_written() {
         "policy run 10-a.wasm --hook filter --input {}",
         "policy test 10-a.wasm cases.json --junit report.xml --json",
         "policy bench 10-a.wasm --times 10 --json",
+        "policy log",
+        "policy log --project a/* --policy b --call naming.names --failed --since 2h --verdict x --before 9 --limit 5 --json",
+        "policy explain 4711 --key opens.key --json --socket /tmp/s",
+        "policy bisect 4711 --key opens.key --json",
+        "policy keygen opens.key --json",
         "policy schema",
         "policy schema offline.build-ended",
         "policy contract --wit",
@@ -118,6 +124,12 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy run a.wasm --hook naming --input {} --grant everything",
         "policy bench a.wasm --times 0",
         "policy schema naming",
+        "policy log --call naming",
+        "policy log --since yesterday",
+        "policy log --limit 0",
+        "policy explain",
+        "policy bisect latest",
+        "policy keygen",
         "completions klingon",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
@@ -141,7 +153,7 @@ fn authors_find_their_commands() {
         assert!(is_for_operators || help.contains(&format!("layshaft policy {}", command.get_name())), "{help}");
     }
     expect![[r#"
-        list      List the policies, and what is wrong with them
+        list      List the policies, what they were asked and answered, and what is wrong with them
         reload    Look at the folder now, also at files that were refused before
         rollback  Return a policy to the version before
         accept    Let the version in the folder in again that was rolled back
@@ -150,6 +162,10 @@ fn authors_find_their_commands() {
         enable    Put a policy that was disabled in force again
         freeze    Let nothing in from the folder until it is thawed, over restarts too
         thaw      Let in again what lies in the folder
+        log       List what policies have decided, the latest first
+        explain   Show one decision in full, and make it again by what was in force then
+        bisect    Find the change of policies that changed a decision
+        keygen    Make a pair of keys, to seal values in the list of decisions and to open them
         new       Write a folder with a new policy to start from
         check     Check a .wasm file, with the .toml beside it, as the daemon would
         inspect   Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits
@@ -378,6 +394,40 @@ fn status_shows_the_whole_picture() {
         builds
          FUNCTION    BUILD    CONTROLLER  NODE  STATE    UNIQUE
          build:lint  lint #7  ci1         n1    running  u-1"#]],
+    );
+}
+
+#[test]
+fn what_policies_were_asked_is_a_table_and_what_one_on_trial_would_have_changed_stands_below_it() {
+    let usage = |slot: &str, verdicts: serde_json::Value, errors: serde_json::Value, would_have: serde_json::Value| {
+        json!({
+            "slot": slot, "hook": "parameters", "calls": 7, "verdicts": verdicts, "errors": errors, "latency": [],
+            "nanoseconds": 1, "p50_us": 15, "p99_us": null, "fuel": 9, "memo_hits": 0, "memo_misses": 0,
+            "would_have": would_have, "skipped": 2, "examples": ["lint on n1: would have dropped A"]
+        })
+    };
+    let policies: Vec<SlotStatus> = serde_json::from_value(json!([{
+        "name": "filter", "file": null, "digest": null, "generation": 1, "hooks": [], "state": "live", "mode": "monitor",
+        "required": true, "grants": [], "bindings": 2, "error": null, "advice": [],
+        "usage": [
+            usage("filter#1", json!({ "abstain": 3, "open": 0, "reject": 2 }), json!({ "fuel": 1, "trap": 1 }), json!({})),
+            usage("filter#2", json!({ "abstain": 0 }), json!({ "fuel": 0 }), json!({ "drop": 3, "fail": 0 }))
+        ]
+    }]))
+    .unwrap();
+    check(
+        policy::usage_table(&policies).to_string().replace("\n ", "\n").trim_start(),
+        expect![[r#"
+            SLOT      HOOK        CALLS  FAILED              P50 µs  P99 µs  ANSWERS
+            filter#1  parameters  7      2 (fuel 1, trap 1)  15      -       abstain 3, reject 2
+            filter#2  parameters  7      0                   15      -       -"#]],
+    );
+    let below: Vec<String> = policies[0].usage.iter().flat_map(policy::on_trial).collect();
+    check(
+        &below.join("\n"),
+        expect![[r#"
+            filter#2, on trial at parameters: would have changed: drop 3; 2 questions were left out
+              lint on n1: would have dropped A"#]],
     );
 }
 

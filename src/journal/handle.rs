@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::connection;
 use super::writer::{Counts, Writer};
 use super::{Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, StartedBuild, State, Stop};
-use super::{stops, store};
+use super::{Bounds, Decision, NewDecision, Wanted, decisions, stops, store};
 use crate::domain::{BuildId, ControllerName, QueueItemId};
 
 /// A daemon that is being restarted needs a moment to let go of its journal.
@@ -129,6 +129,31 @@ impl Journal {
     /// Returns the builds that were asked to stop and are not known to have ended.
     pub async fn open_stops(&self) -> Result<Vec<Stop>, Error> {
         self.writer.run(stops::open).await
+    }
+
+    /// Writes down what policies decided.
+    pub async fn decided(&self, decisions: Vec<NewDecision>) -> Result<(), Error> {
+        self.writer.run(move |connection| decisions::insert(connection, &decisions)).await
+    }
+
+    /// Returns decisions, the latest first.
+    pub async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<Decision>, Error> {
+        self.writer.run(move |connection| decisions::list(connection, &wanted, limit)).await
+    }
+
+    /// Returns the record of a decision.
+    pub async fn decision(&self, id: i64) -> Result<Option<String>, Error> {
+        self.writer.run(move |connection| decisions::find(connection, id)).await
+    }
+
+    /// Returns the records of the latest decisions about jobs, or of samples of the table, with their numbers.
+    pub async fn decision_records(&self, of_table: bool, limit: usize) -> Result<Vec<(i64, String)>, Error> {
+        self.writer.run(move |connection| decisions::records(connection, of_table, limit)).await
+    }
+
+    /// Forgets decisions beyond what is kept, and returns how many.
+    pub async fn expire_decisions(&self, bounds: Bounds) -> Result<usize, Error> {
+        self.writer.run(move |connection| decisions::expire(connection, &bounds)).await
     }
 
     /// Returns what the journal has done since it was opened.

@@ -14,6 +14,7 @@
 
 mod attempt;
 mod connection;
+mod decisions;
 mod error;
 mod handle;
 mod node;
@@ -27,6 +28,7 @@ pub use attempt::{
     Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Intent, Marker, StartedBuild, State, Terminal, TerminalKind,
     Times,
 };
+pub use decisions::{Bounds, Decision, NewDecision, Wanted};
 pub use error::Error;
 pub use handle::Journal;
 pub use stops::Stop;

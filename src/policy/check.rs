@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::component::{Description, Hook};
 use super::config::Config;
 use super::digest::Digest;
+use super::tally::Tallies;
 use super::workbench::Workbench;
 use super::{gate, reload};
 
@@ -27,7 +28,8 @@ pub struct CheckReport {
 pub fn check(path: &Path, config: &Config) -> Result<CheckReport, reload::Error> {
     let Workbench { name, stem, contents, module, .. } = Workbench::open(path, config)?;
     let sidecar = contents.sidecar.as_deref();
-    let version = gate::settle(config, &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
+    let version =
+        gate::settle(config, &Tallies::default(), &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
     Ok(CheckReport {
         digest: version.module.digest.clone(),
         description: version.module.description.clone(),

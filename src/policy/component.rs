@@ -19,7 +19,7 @@ const PACKAGE: &str = "layshaft:policy/";
 const VERSION: &str = "0.1.0";
 
 /// A question that policies are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hook {
     Naming,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::human_duration;
 
-use super::Digest;
+use super::{Digest, PublicKey};
 
 /// What the site's own configuration says about policies. It guards the folder, and is therefore not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub limits: Limits,
     #[serde(default)]
     pub gates: Gates,
+    #[serde(default)]
+    pub log: DecisionLog,
     /// By the policy's name, which is its file's without number and ending.
     #[serde(default)]
     pub slots: BTreeMap<String, SlotGuard>,
@@ -43,6 +45,7 @@ impl Config {
             state: None,
             limits: Limits::default(),
             gates: Gates::default(),
+            log: DecisionLog::default(),
             slots: BTreeMap::new(),
             secret_parameters: Vec::new(),
             quiet: default_quiet(),
@@ -111,6 +114,42 @@ pub struct Gates {
 impl Default for Gates {
     fn default() -> Self {
         Self { withdrawn_percent: 25, withdrawn_anyway: 10, watch_for: Duration::from_secs(10 * 60) }
+    }
+}
+
+/// What is kept of decisions, and of the policies that made them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct DecisionLog {
+    /// For so long a decision is kept, and what is needed to make it again: modules, settings, grants.
+    #[serde(with = "human_duration")]
+    pub keep: Duration,
+    /// So many decisions at most; 0 keeps none.
+    pub most: u64,
+    /// Bytes of all decisions.
+    pub most_bytes: u64,
+    /// Bytes of all modules that are no longer in force.
+    pub most_module_bytes: u64,
+    /// Answers about the function table that one look at it may add.
+    pub table_samples: usize,
+    /// Globs of parameters whose values are kept. Those of passwords and of `secret_parameters` never are, nor any while
+    /// it is not known what a project declares.
+    pub values: Vec<String>,
+    /// Values that are not kept are sealed to this key; who has the other half can put the very question again.
+    pub seal_to: Option<PublicKey>,
+}
+
+impl Default for DecisionLog {
+    fn default() -> Self {
+        Self {
+            keep: Duration::from_secs(14 * 24 * 60 * 60),
+            most: 100_000, // two kilobytes each
+            most_bytes: 256 << 20,
+            most_module_bytes: 1 << 30,
+            table_samples: 20,
+            values: Vec::new(),
+            seal_to: None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::policy::samples::{controller, node, project};
 const START: &str = "build-started";
 const END: &str = "build-ended";
 
-fn generation(guest: &Guest, sidecar: Option<&str>, guard: SlotGuard) -> Arc<Generation> {
+pub(in crate::policy) fn generation(guest: &Guest, sidecar: Option<&str>, guard: SlotGuard) -> Arc<Generation> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("10-p.wasm"), guest.build()).unwrap();
     if let Some(sidecar) = sidecar {

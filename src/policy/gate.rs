@@ -19,6 +19,7 @@ use super::health::Health;
 use super::laws;
 use super::need::Sight;
 use super::status::{Gate, Refusal};
+use super::tally::Tallies;
 
 /// A policy that has passed all gates: what of it goes into a generation.
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ pub(super) fn interface(engine: &Engine, config: &Config, name: &str, bytes: &[u
 /// Binds a module to its settings, and tries both.
 pub(super) fn settle(
     config: &Config,
+    tallies: &Tallies,
     name: &str,
     stem: &str,
     module: Arc<Module>,
@@ -65,6 +67,7 @@ pub(super) fn settle(
         let single_use = guard.single_use || bind.single_use;
         let grants = guard.grants.clone();
         Arc::new(Slot {
+            tally: tallies.of(&slot_name),
             voice: Voice { name: slot_name.into(), policy: name.into(), grants, single_use },
             module: module.clone(),
             settings: settings.clone(),

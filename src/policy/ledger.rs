@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::folder::fingerprint;
+use super::history::remove_others;
 
 /// A folder of our own.
 #[derive(Debug)]
@@ -95,23 +96,22 @@ impl Ledger {
     pub(super) fn write(&self, page: &Page) -> io::Result<()> {
         write_whole(&self.folder.join("live.json"), &serde_json::to_vec_pretty(page)?)?;
         let versions = page.policies.values().flat_map(|entry| [Some(&entry.live), entry.previous.as_ref()]);
-        let needed: BTreeSet<String> = versions.flatten().map(|kept| format!("{}.wasm", kept.module)).collect();
-        for file in fs::read_dir(self.folder.join("modules"))? {
-            let file = file?;
-            if !file.file_name().to_str().is_some_and(|name| needed.contains(name)) {
-                fs::remove_file(file.path())?;
-            }
-        }
-        Ok(())
+        let live = versions.flatten().map(|kept| kept.module.clone());
+        let needed = live.chain(self.read_history()?.modules()).collect();
+        remove_others(&self.folder.join("modules"), "wasm", &needed)
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join("modules").join(format!("{digest}.wasm"))
     }
 }
 
 /// Writes a file so that a crash leaves the old one or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(bytes)?;

@@ -13,7 +13,9 @@
 //! is ever answered by asking the next policy instead. Only `bindings` knows wit types. Calls are synchronous and may
 //! take milliseconds: call them off the async threads.
 
+mod again;
 mod answers;
+mod asked;
 mod binding;
 mod bindings;
 mod book;
@@ -22,15 +24,18 @@ mod cases;
 mod chain;
 mod check;
 mod component;
+mod composed;
 mod config;
 mod contract;
 mod decision;
 mod digest;
 mod engine;
+mod explain;
 mod folder;
 mod gate;
 mod generation;
 mod health;
+mod history;
 mod laws;
 mod ledger;
 mod lineup;
@@ -39,14 +44,20 @@ mod monitor;
 mod need;
 mod pass;
 mod question;
+mod record;
+mod recorder;
+mod redaction;
 mod reload;
+mod seal;
 mod status;
 mod table_gates;
+mod tally;
 mod turn;
 mod verdict;
 mod watch;
 mod watchdog;
 mod workbench;
+mod would;
 mod written;
 
 #[cfg(test)]
@@ -55,20 +66,26 @@ mod guest;
 mod samples;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
+pub use asked::{Asked, EndedSo, JobAsked, MatchAsked, NameAsked, Sent, SentValue};
 pub use call::CallError;
 pub use cases::{Asks, Case, Cases, Checked, Difference};
 pub use check::{CheckReport, check};
 pub use component::{Description, Hook, LoadError, Needs, ParameterValues};
-pub use config::{Config, Gates, Grant, Limits, Mode, SlotGuard};
+pub use config::{Config, DecisionLog, Gates, Grant, Limits, Mode, SlotGuard};
 pub use contract::{WIT, page, schema, schemas};
 pub use decision::{Outcome, Request};
 pub use digest::Digest;
+pub use explain::{Explanation, Step};
 pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use lineup::{Lineup, Seated};
 pub use pass::{Pass, World};
+pub use record::{Answered, Composed, Failure, FailureClass, Fate, Record, SlotTold, Told as ToldBySlot};
+pub use recorder::{Batch, Decisions};
 pub use reload::{Error, Policies};
-pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
+pub use seal::{NotOpened, PrivateKey, PublicKey};
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus, Totals};
 pub use table_gates::{Comparison, Objection, TableGates};
+pub use tally::{BOUNDS_US, Usage};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

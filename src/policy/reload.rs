@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wasmtime::Engine;
 
 use super::book::{Book, Live, Previous};
@@ -13,8 +13,11 @@ use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
-use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
+use super::recorder::{Decisions, Recorder};
+use super::redaction::Redaction;
+use super::status::{Gate, Refusal, ReloadReport, SlotStatus, Totals};
 use super::table_gates::{TableGates, Waiver};
+use super::tally::Tallies;
 
 /// Who takes a policy out for longer should take its file away.
 const LONGEST_DISABLED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -26,8 +29,8 @@ pub enum Error {
     Engine(String),
     #[error("failed to open the policy state folder {folder}: {source}; give the daemon the right to write there")]
     State { folder: String, source: std::io::Error },
-    #[error("policy.secret_parameters: {0}")]
-    SecretParameters(String),
+    #[error("{0}")]
+    Globs(String),
     #[error("no policy is called {0}: see `layshaft policy list`")]
     Unknown(String),
     #[error("policy {0} has no version to return to")]
@@ -52,12 +55,18 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) engine: Engine,
     pub(super) monitor: Monitor,
+    pub(super) redaction: Arc<Redaction>,
+    pub(super) recorder: Arc<Recorder>,
+    /// Held by whoever makes decisions of the past again, which takes time and memory.
+    reviving: Arc<Semaphore>,
+    pub(super) tallies: Tallies,
     pub(super) ledger: Option<Ledger>,
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
     view: Mutex<View>,
+    refusals: Mutex<BTreeMap<Gate, u64>>,
 }
 
 /// What people are shown.
@@ -65,6 +74,7 @@ pub(super) struct Inner {
 pub(super) struct View {
     pub(super) statuses: Vec<SlotStatus>,
     pub(super) readiness: Vec<String>,
+    pub(super) frozen: bool,
 }
 
 impl Policies {
@@ -73,7 +83,8 @@ impl Policies {
     /// # Errors
     /// Trouble with the engine or the configuration. A policy that cannot be loaded is none: see `readiness`.
     pub fn open(config: Config) -> Result<Self, Error> {
-        super::binding::globs(&config.secret_parameters, true).map_err(Error::SecretParameters)?;
+        let redaction = Arc::new(Redaction::new(&config).map_err(Error::Globs)?);
+        let recorder = Recorder::new(config.log.table_samples);
         let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
         let state_error = |source| {
@@ -82,16 +93,28 @@ impl Policies {
         };
         let ledger = config.state.as_deref().map(Ledger::open).transpose().map_err(state_error)?;
         let page = ledger.as_ref().map(Ledger::read).transpose().map_err(state_error)?.unwrap_or_default();
-        let nothing = Generation { number: 0, slots: Vec::new(), blocked: Vec::new(), monitor: monitor.clone() };
+        let nothing = Generation {
+            number: 0,
+            slots: Vec::new(),
+            blocked: Vec::new(),
+            monitor: monitor.clone(),
+            redaction: Arc::clone(&redaction),
+            recorder: None,
+        };
         let inner = Inner {
             config,
             engine,
             monitor,
+            redaction,
+            recorder,
+            reviving: Arc::new(Semaphore::new(1)),
+            tallies: Tallies::default(),
             ledger,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
             table_gates: OnceLock::new(),
             view: Mutex::default(),
+            refusals: Mutex::new(Gate::ALL.into_iter().map(|gate| (gate, 0)).collect()),
         };
         inner.turn(&mut inner.book(), true, &Waiver::default());
         Ok(Self { inner: Arc::new(inner) })
@@ -172,10 +195,22 @@ impl Policies {
         let mut statuses = self.inner.shown().statuses.clone();
         let live = self.live();
         for status in &mut statuses {
-            let mut slots = live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
-            status.failing = slots.find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            let slots = || live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
+            status.failing = slots().find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            status.usage = slots().flat_map(|slot| slot.usage()).collect();
         }
         statuses
+    }
+
+    /// Returns what there is to count of all policies together.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            generation: self.live().number(),
+            frozen: self.inner.shown().frozen,
+            refusals: self.inner.refusals().clone(),
+            // Filled by whoever times the stages of a reload.
+            last_reload: BTreeMap::new(),
+        }
     }
 
     /// Returns whether a policy has been disabled for as long as it should be.
@@ -186,6 +221,18 @@ impl Policies {
     /// Returns why the daemon is not ready, as far as policies go. Empty is ready.
     pub fn readiness(&self) -> Vec<String> {
         self.inner.shown().readiness.clone()
+    }
+
+    /// Returns what is decided from now on, to the first who asks for it; until then nothing is recorded.
+    pub fn decisions(&self) -> Option<Decisions> {
+        let inner = &self.inner;
+        let wanted = inner.config.log.most > 0;
+        wanted.then(|| inner.recorder.listen(Arc::clone(&inner.redaction))).flatten()
+    }
+
+    /// Waits until nobody else makes decisions of the past again.
+    pub(super) async fn one_at_a_time(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.reviving).acquire_owned().await.ok()
     }
 
     /// Returns what the site says about policies.
@@ -288,6 +335,18 @@ impl Inner {
 
     fn shown(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts changes that were refused, and not for the same reason as at the look before.
+    pub(super) fn count_refusals<'r>(&self, refused: impl Iterator<Item = &'r Refusal>) {
+        let mut refusals = self.refusals();
+        for refusal in refused {
+            *refusals.entry(refusal.gate).or_default() += 1;
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<Gate, u64>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn show(&self, view: View) {

@@ -1,15 +1,16 @@
 //! What people are told about policies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::component::Hook;
 use super::config::{Grant, Mode};
 use super::digest::Digest;
+use super::tally::Usage;
 
 /// How one policy stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,20 @@ pub struct SlotStatus {
     pub disabled_until: Option<SystemTime>,
     /// What it asks for and was not granted.
     pub advice: Vec<String>,
+    /// What each of its slots was asked at each hook, and what came of it; only of those in force or on trial.
+    #[serde(default)]
+    pub usage: Vec<Usage>,
+}
+
+/// What there is to count of all policies together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub generation: u64,
+    pub frozen: bool,
+    /// Refused changes since the daemon runs, by gate; one that is refused again and again counts once.
+    pub refusals: BTreeMap<Gate, u64>,
+    /// How long the last change took that came into force, by stage.
+    pub last_reload: BTreeMap<String, Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +152,20 @@ impl fmt::Display for Gate {
 }
 
 impl Gate {
+    /// In order.
+    pub const ALL: [Self; 10] = [
+        Self::Folder,
+        Self::Pin,
+        Self::Quarantine,
+        Self::Interface,
+        Self::Settings,
+        Self::Laws,
+        Self::Required,
+        Self::Frozen,
+        Self::Table,
+        Self::Orphans,
+    ];
+
     /// Those that a person can waive; the others say what is wrong with the file itself.
     pub const WAIVABLE: [Self; 2] = [Self::Table, Self::Orphans];
 }

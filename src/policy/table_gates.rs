@@ -103,6 +103,8 @@ impl Inner {
             slots: enforced.map(|slot| Arc::new(slot.apart())).collect(),
             blocked: live.blocked.clone(),
             monitor: self.monitor.clone(),
+            redaction: Arc::clone(&self.redaction),
+            recorder: None,
         }
     }
 }

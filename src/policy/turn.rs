@@ -12,13 +12,15 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::binding::Bind;
-use super::book::{Before, Book, Live, Previous, changes, shape_of};
+use super::book::{Before, Book, InForce, Live, Previous, changes, shape_of};
 use super::config::Mode;
 use super::digest::Digest;
 use super::folder::{self, Contents, PolicyFile};
 use super::gate::{self, Version};
 use super::generation::Generation;
+use super::history::Era;
 use super::ledger::{Entry, Kept};
+use super::recorder::now_ms;
 use super::reload::{Inner, View};
 use super::status::{Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 use super::table_gates::{Waiver, slots_of};
@@ -189,7 +191,7 @@ impl Inner {
         {
             warn!(slot = %name, %error, "policy cannot be kept for a restart");
         }
-        gate::settle(&self.config, name, &file.stem, module, contents.sidecar.as_deref())
+        gate::settle(&self.config, &self.tallies, name, &file.stem, module, contents.sidecar.as_deref())
     }
 
     /// Compiles a module, unless one in force is the same.
@@ -233,7 +235,7 @@ impl Inner {
         let bytes =
             ledger.module(&kept.module).map_err(|error| unkept(format!("the kept module is unreadable: {error}")))?;
         let module = self.module(book, name, &bytes)?;
-        gate::settle(&self.config, name, stem, module, kept.sidecar.as_deref())
+        gate::settle(&self.config, &self.tallies, name, stem, module, kept.sidecar.as_deref())
     }
 
     /// Policies that the configuration names and requires have to be there, whatever the folder looks like.
@@ -278,19 +280,32 @@ impl Inner {
             slots: slots_of(&in_force),
             blocked: blocked.into_values().flatten().collect(),
             monitor: self.monitor.clone(),
+            redaction: Arc::clone(&self.redaction),
+            recorder: Some(Arc::clone(&self.recorder)),
         };
         info!(generation = book.number, slots = generation.slots.len(), changes = changed.len(), "policies in force");
         book.blocking = blocking;
         book.published = true;
         // In force before it is said to be: writing it down takes its time.
         self.live.send_replace(Arc::new(generation));
+        self.begin_era(book.number, &in_force);
         self.finish(book, &look, view);
         ReloadReport { generation: book.number, changed, refused: look.refused }
+    }
+
+    /// Writes down what is in force from now on, so that it can be asked again when it no longer is.
+    fn begin_era(&self, generation: u64, in_force: &InForce) {
+        let Some(ledger) = &self.ledger else { return };
+        let era = Era::new(generation, now_ms(), in_force, &self.config);
+        if let Err(error) = ledger.begin_era(era, in_force, &self.config.log) {
+            error!(%error, "policies in force could not be added to their history; decisions by them cannot be explained later");
+        }
     }
 
     /// Logs what is new to complain about, shows the state of things, and writes it down.
     fn finish(&self, book: &mut Book, look: &Look, view: View) {
         let complaints: BTreeSet<String> = look.refused.iter().map(ToString::to_string).collect();
+        self.count_refusals(look.refused.iter().filter(|refusal| !book.complaints.contains(&refusal.to_string())));
         for complaint in complaints.difference(&book.complaints) {
             error!("{complaint}");
         }
@@ -314,7 +329,7 @@ impl Inner {
     /// Returns what blocks where, and what people are shown.
     fn view(&self, book: &Book, look: &Look) -> (BTreeMap<String, Vec<Bind>>, View) {
         let mut blocked = BTreeMap::new();
-        let mut view = View::default();
+        let mut view = View { frozen: book.frozen, ..View::default() };
         if let Some(error) = &look.folder_error {
             view.readiness.push(format!("policy folder: {error}"));
             if book.live.is_empty() {
@@ -350,6 +365,7 @@ impl Inner {
                 error: row.refusal.as_ref().map(|refusal| refusal.reason.clone()),
                 failing: None,
                 advice: live.map(|live| live.version.advice.clone()).unwrap_or_default(),
+                usage: Vec::new(),
             });
         }
         (blocked, view)

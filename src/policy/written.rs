@@ -201,6 +201,41 @@ impl Question {
     }
 }
 
+/// An answer in the words of the contract.
+pub(super) trait Written {
+    fn written(&self) -> Map<String, Value>;
+}
+
+impl Written for Explained<NamingAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, names(&self.answer)).fields
+    }
+}
+
+impl Written for Explained<MatchingAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, matching(&self.answer)).fields
+    }
+}
+
+impl Written for Explained<ParametersAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, parameters(&self.answer)).fields
+    }
+}
+
+impl Written for Explained<StartAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, started(self.answer)).fields
+    }
+}
+
+impl Written for Explained<EndAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, ended(&self.answer)).fields
+    }
+}
+
 fn json<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("questions have text keys only")
 }

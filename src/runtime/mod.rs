@@ -13,6 +13,7 @@ mod attempts;
 mod build;
 mod clearance;
 mod config;
+mod decisions;
 mod executor;
 pub mod fleet;
 #[cfg(test)]
@@ -249,10 +250,19 @@ async fn serve(
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(stopping::resume(Arc::clone(&site))));
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
+    let housekeeping = housekeeping::run(site.journal.clone(), Arc::clone(&site.policies));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping));
+    let recording =
+        site.policies.decisions().map(|decided| decisions::keep(decided, site.journal.clone(), stop.clone()));
+    let recording = recording.map(tokio::spawn);
     clearance::clear(&site, &hosts, &cleared);
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, cleared.subscribe());
-    reconciler.run(inbox, happened, stop).await;
+    reconciler.run(inbox, happened, stop.clone()).await;
+    stop.cancel();
+    if let Some(recording) = recording {
+        // It ends with what is left to be written.
+        let _ended = recording.await;
+    }
 }
 
 /// Takes up what an earlier life of this daemon had begun.

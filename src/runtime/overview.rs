@@ -41,6 +41,7 @@ impl Reconciler {
                 .collect(),
             functions: functions(&view),
             builds: self.site.attempts.live().iter().map(|attempt| build(attempt)).collect(),
+            jobs: self.site.attempts.outcomes(),
             policies: self.site.policies.list(),
             notes: servers
                 .iter()

@@ -22,6 +22,9 @@ pub struct Status {
     /// How many nodes offer each function.
     pub functions: BTreeMap<FunctionName, FunctionStatus>,
     pub builds: Vec<BuildStatus>,
+    /// How many jobs ended how since the daemon runs: complete, fail, exception, handed_back.
+    #[serde(default)]
+    pub jobs: BTreeMap<String, u64>,
     pub policies: Vec<SlotStatus>,
     /// What clients sent and Jenkins dropped; among the notes too.
     #[serde(default)]

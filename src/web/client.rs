@@ -1,16 +1,17 @@
 //! The other end of the control channel: what the command line asks a daemon with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
+use super::decisions::{DecisionEntry, DecisionQuery, Known};
 use crate::jenkins::install_crypto_provider;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step};
 use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Status};
 
@@ -113,11 +114,46 @@ impl Client {
         self.change_policies(&format!("{}/enable", segment(policy))).await
     }
 
+    pub async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionEntry>, ClientError> {
+        self.ask_with(Method::GET, "api/v1/decisions", PATIENCE, |request| request.query(query)).await
+    }
+
+    pub async fn decision(&self, id: i64) -> Result<Record, ClientError> {
+        self.ask(Method::GET, &format!("api/v1/decisions/{id}"), PATIENCE).await
+    }
+
+    pub async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, ClientError> {
+        self.ask_again(&format!("api/v1/decisions/{id}/explain"), values).await
+    }
+
+    pub async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, ClientError> {
+        self.ask_again(&format!("api/v1/decisions/{id}/bisect"), values).await
+    }
+
+    /// Asks for what may have to compile policies of the past.
+    async fn ask_again<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        values: BTreeMap<String, String>,
+    ) -> Result<T, ClientError> {
+        self.ask_with(Method::POST, path, PATIENCE_FOR_POLICIES, |request| request.json(&Known { values })).await
+    }
+
     async fn change_policies(&self, change: &str) -> Result<ReloadReport, ClientError> {
         self.ask(Method::POST, &format!("api/v1/policies/{change}"), PATIENCE_FOR_POLICIES).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, ClientError> {
+        self.ask_with(method, path, limit, |request| request).await
+    }
+
+    async fn ask_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        limit: Duration,
+        complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<T, ClientError> {
         let unreachable = |error: reqwest::Error| match is_forbidden(&error) {
             true => ClientError::NotPermitted(format!(
                 "you may not open {}; become root, or one of its group",
@@ -125,7 +161,7 @@ impl Client {
             )),
             false => ClientError::Unreachable { socket: self.socket.clone(), reason: root_cause(&error) },
         };
-        let request = self.http.request(method, format!("http://layshaft/{path}")).timeout(limit);
+        let request = complete(self.http.request(method, format!("http://layshaft/{path}")).timeout(limit));
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;

@@ -1,11 +1,12 @@
 //! What the control channel asks and tells: the runtime, or whatever stands in for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
-use super::BuildEntry;
-use crate::policy::{self, Gate, ReloadReport, SlotStatus};
+use super::{BuildEntry, DecisionEntry};
+use crate::journal::Wanted;
+use crate::policy::{self, Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals};
 use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
@@ -21,6 +22,7 @@ pub trait Daemon: Send + Sync + 'static {
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
     fn policies(&self) -> Vec<SlotStatus>;
+    fn policy_totals(&self) -> Totals;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     /// Looks at the folder of policies now; the waived gates let everything pass.
     fn reload_policies(&self, waived: BTreeSet<Gate>) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
@@ -41,6 +43,25 @@ pub trait Daemon: Send + Sync + 'static {
         waived: BTreeSet<Gate>,
     ) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
     fn enable(&self, policy: &str) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
+    /// Returns decisions of policies, the latest first.
+    fn decisions(
+        &self,
+        wanted: Wanted,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DecisionEntry>, Failure>> + Send;
+    fn decision(&self, id: i64) -> impl Future<Output = Result<Record, Failure>> + Send;
+    /// Makes a decision again by what was in force then; `values` are those that its record does not have.
+    fn explain(
+        &self,
+        id: i64,
+        values: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<Explanation, Failure>> + Send;
+    /// Puts the question of a decision to all that was in force since it is known.
+    fn bisect(
+        &self,
+        id: i64,
+        values: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<Vec<Step>, Failure>> + Send;
 }
 
 /// Why a request was not granted. The text says what to do.
@@ -79,6 +100,10 @@ impl Daemon for Runtime {
         Self::policies(self).list()
     }
 
+    fn policy_totals(&self) -> Totals {
+        Self::policies(self).totals()
+    }
+
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
         match mode {
             Mode::Serving => self.resume()?,
@@ -114,6 +139,32 @@ impl Daemon for Runtime {
 
     async fn enable(&self, policy: &str) -> Result<ReloadReport, Failure> {
         Ok(Self::policies(self).enable(policy).await?)
+    }
+
+    async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<DecisionEntry>, Failure> {
+        let found =
+            self.journal().decisions(wanted, limit).await.map_err(|error| Failure::Broken(error.to_string()))?;
+        Ok(found.into_iter().map(DecisionEntry::from).collect())
+    }
+
+    async fn decision(&self, id: i64) -> Result<Record, Failure> {
+        let json = self.journal().decision(id).await.map_err(|error| Failure::Broken(error.to_string()))?;
+        let unknown = || {
+            Failure::NotFound(format!(
+                "no decision {id} is kept: see `layshaft policy log`; policies.log says for how long"
+            ))
+        };
+        Record::from_json(&json.ok_or_else(unknown)?).map_err(Failure::Broken)
+    }
+
+    async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, Failure> {
+        let record = Daemon::decision(self, id).await?;
+        Ok(Self::policies(self).explain(record, values).await)
+    }
+
+    async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, Failure> {
+        let record = Daemon::decision(self, id).await?;
+        Ok(Self::policies(self).bisect(record, values).await)
     }
 }
 

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
+use crate::journal::Wanted;
+use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals};
 use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{GearmanStatus, Mode, Status};
 
@@ -44,6 +45,7 @@ impl Daemon for Fake {
             controllers: Vec::new(),
             functions: BTreeMap::new(),
             builds: Vec::new(),
+            jobs: BTreeMap::from([("complete".to_owned(), 3)]),
             policies: Vec::new(),
             undeclared: Vec::new(),
             notes: Vec::new(),
@@ -63,6 +65,10 @@ impl Daemon for Fake {
 
     fn policies(&self) -> Vec<SlotStatus> {
         Vec::new()
+    }
+
+    fn policy_totals(&self) -> Totals {
+        Totals { generation: 7, ..Totals::default() }
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
@@ -104,6 +110,25 @@ impl Daemon for Fake {
         self.tell(format!("enable {policy}"));
         Ok(ReloadReport::default())
     }
+
+    async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<DecisionEntry>, Failure> {
+        self.tell(format!("decisions {wanted:?} {limit}"));
+        Ok(Vec::new())
+    }
+
+    async fn decision(&self, id: i64) -> Result<Record, Failure> {
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, Failure> {
+        self.tell(format!("explain {id} {values:?}"));
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, Failure> {
+        self.tell(format!("bisect {id} {values:?}"));
+        Ok(Vec::new())
+    }
 }
 
 struct Bench {
@@ -112,21 +137,23 @@ struct Bench {
     server: Server,
     stop: CancellationToken,
     tcp: Option<SocketAddr>,
+    monitoring: Option<SocketAddr>,
 }
 
 impl Bench {
     async fn new() -> Self {
-        Self::with(None).await
+        Self::with(None, None).await
     }
 
-    async fn with(token: Option<&str>) -> Self {
+    async fn with(token: Option<&str>, monitoring: Option<Monitoring>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fake = Arc::new(Fake::default());
         let stop = CancellationToken::new();
-        let channel = Channel::open(config(&folder.path().join("control.sock"), token)).await.unwrap();
-        let tcp = channel.tcp_address();
+        let config = Config { monitoring, ..config(&folder.path().join("control.sock"), token) };
+        let channel = Channel::open(config).await.unwrap();
+        let (tcp, monitoring) = (channel.tcp_address(), channel.monitoring_address());
         let server = channel.serve(Arc::clone(&fake), stop.clone());
-        Self { fake, folder, server, stop, tcp }
+        Self { fake, folder, server, stop, tcp, monitoring }
     }
 
     fn socket(&self) -> PathBuf {
@@ -156,9 +183,22 @@ impl Bench {
     }
 }
 
+/// Asks over TCP.
+async fn ask(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> (u16, String) {
+    crate::jenkins::install_crypto_provider();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.request(method.parse().unwrap(), format!("http://{address}{path}"));
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
 fn config(socket: &std::path::Path, token: Option<&str>) -> Config {
     let tcp = token.map(|token| Tcp { listen: "127.0.0.1:0".parse().unwrap(), token: SecretString::from(token) });
-    Config { socket: socket.to_owned(), users: BTreeSet::new(), tcp }
+    Config { socket: socket.to_owned(), users: BTreeSet::new(), tcp, monitoring: None }
 }
 
 #[tokio::test]
@@ -180,11 +220,27 @@ async fn a_client_reads_and_changes_through_the_socket() {
     client.enable("a").await.unwrap();
     client.freeze_policies(true).await.unwrap();
     client.freeze_policies(false).await.unwrap();
+    let query = DecisionQuery {
+        project: Some("team/* & co".to_owned()),
+        failed: true,
+        since_ms: Some(0),
+        limit: Some(7),
+        ..DecisionQuery::default()
+    };
+    assert!(client.decisions(&query).await.unwrap().is_empty());
+    client.bisect(3, [("A".to_owned(), "x".to_owned())].into()).await.unwrap();
     let told = bench.fake.told();
     assert_eq!(told[..4], ["builds 3", "Paused", "Serving", "Draining"]);
     let changes =
         ["reload {}", "reload {Table, Orphans}", "disable a 90s {Table}", "enable a", "freeze true", "freeze false"];
-    assert_eq!(told[4..], changes);
+    assert_eq!(told[4..10], changes);
+    let wanted = Wanted {
+        project: Some("team/* & co".to_owned()),
+        failed: true,
+        since: Some(std::time::SystemTime::UNIX_EPOCH),
+        ..Wanted::default()
+    };
+    assert_eq!(told[10..], [format!("decisions {wanted:?} 7"), r#"bisect 3 {"A": "x"}"#.to_owned()]);
 }
 
 #[tokio::test]
@@ -228,6 +284,12 @@ async fn errors_are_json_with_the_right_status() {
         ("POST", "/api/v1/policies/reload?accept=laws", 400),
         ("POST", "/api/v1/policies/x/disable", 400),
         ("POST", "/api/v1/policies/x/disable?for=soon", 400),
+        ("GET", "/api/v1/decisions?failed=maybe", 400),
+        ("GET", "/api/v1/decisions?password=x", 400),
+        ("GET", "/api/v1/decisions/7", 404),
+        ("GET", "/api/v1/decisions/latest", 400),
+        ("GET", "/api/v1/decisions/7/explain", 405),
+        ("POST", "/api/v1/decisions/7/explain", 400),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");
@@ -252,19 +314,9 @@ async fn rubbish_is_answered_or_hung_up_on_and_the_next_caller_is_served() {
 
 #[tokio::test]
 async fn over_tcp_nothing_but_health_is_told_without_the_token() {
-    crate::jenkins::install_crypto_provider();
-    let bench = Bench::with(Some("opensesame")).await;
+    let bench = Bench::with(Some("opensesame"), None).await;
     let address = bench.tcp.unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let ask = async |method: &str, path: &str, token: Option<&str>| {
-        let request = http.request(method.parse().unwrap(), format!("http://{address}{path}"));
-        let request = match token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        };
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    };
+    let ask = async |method: &str, path: &str, token: Option<&str>| ask(address, method, path, token).await;
     bench.fake.not_ready.lock().unwrap().push("a secret path".to_owned());
     assert_eq!(ask("GET", "/health", None).await.0, 200);
     let (status, body) = ask("GET", "/ready", None).await;
@@ -273,11 +325,48 @@ async fn over_tcp_nothing_but_health_is_told_without_the_token() {
         assert_eq!(ask("GET", "/api/v1/status", token).await.0, 401, "{token:?}");
         assert_eq!(ask("GET", "/api/v1/fleet", token).await.0, 401, "{token:?}");
         assert_eq!(ask("POST", "/api/v1/pause", token).await.0, 401, "{token:?}");
+        assert_eq!(ask("GET", "/metrics", token).await.0, 401, "{token:?}");
     }
     assert!(bench.fake.told().is_empty());
+    assert_eq!(ask("GET", "/metrics", Some("opensesame")).await.0, 200);
     assert_eq!(ask("GET", "/api/v1/status", Some("opensesame")).await.0, 200);
     assert_eq!(ask("POST", "/api/v1/pause", Some("opensesame")).await.0, 200);
     assert_eq!(bench.fake.told(), ["Paused"]);
+}
+
+#[tokio::test]
+async fn monitoring_has_an_address_where_nothing_can_be_changed_and_a_token_of_its_own() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let token = Some(SecretString::from("scrape"));
+    let bench = Bench::with(Some("opensesame"), Some(Monitoring { listen, token })).await;
+    let address = bench.monitoring.unwrap();
+    bench.fake.not_ready.lock().unwrap().push("a secret path".to_owned());
+    assert_eq!(ask(address, "GET", "/health", None).await.0, 200);
+    let (status, body) = ask(address, "GET", "/ready", None).await;
+    assert!(status == 503 && !body.contains("a secret path"), "{status} {body}");
+    for token in [None, Some(""), Some("opensesame")] {
+        let (status, body) = ask(address, "GET", "/metrics", token).await;
+        assert!(status == 401 && body.contains("`web.token_file`"), "{token:?}: {status} {body}");
+    }
+    let (status, body) = ask(address, "GET", "/metrics", Some("scrape")).await;
+    assert!(status == 200 && body.contains("\nlayshaft_ready 0\n") && !body.contains("a secret path"), "{body}");
+    for (method, path) in [("GET", "/api/v1/status"), ("POST", "/api/v1/pause"), ("GET", "/")] {
+        for token in [Some("scrape"), Some("opensesame")] {
+            assert_eq!(ask(address, method, path, token).await.0, 404, "{method} {path}");
+        }
+    }
+    assert!(bench.fake.told().is_empty());
+}
+
+#[tokio::test]
+async fn metrics_without_a_token_are_for_whoever_can_reach_them() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let bench = Bench::with(None, Some(Monitoring { listen, token: None })).await;
+    assert_eq!(ask(bench.monitoring.unwrap(), "GET", "/metrics", None).await.0, 200);
+    let answer = bench.raw("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+    assert!(answer.contains("\nlayshaft_jobs_total{outcome=\"complete\"} 3\n"), "{answer}");
+    assert!(answer.contains("\nlayshaft_policy_generation 7\n"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! Policies in a running site: what each hook is for, what becomes of hostile ones, and how they come and go.
 
 mod authors;
+mod decisions;
 mod folder;
 mod gates;
 mod hostile;
 mod matching;
+mod monitor;
 mod naming;
 mod offline;
 mod parameters;

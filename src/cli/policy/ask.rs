@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use comfy_table::Table;
@@ -7,7 +7,7 @@ use super::super::arguments::ControlSocket;
 use super::super::{Exit, status, terminal};
 use super::word;
 use crate::domain::human_duration;
-use crate::policy::{self, Gate, ReloadReport, SlotState, SlotStatus};
+use crate::policy::{self, Gate, ReloadReport, SlotState, SlotStatus, Usage};
 use crate::web;
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,15 @@ impl Ask {
             return Ok(Exit::Ok);
         }
         terminal::say(table(&policies))?;
+        if policies.iter().any(|policy| !policy.usage.is_empty()) {
+            terminal::say(usage_table(&policies))?;
+        }
         for policy in &policies {
+            for usage in &policy.usage {
+                for line in on_trial(usage) {
+                    terminal::say(line)?;
+                }
+            }
             for text in policy.error.iter().chain(&policy.failing).chain(&policy.advice) {
                 terminal::say(format!("{}: {text}", policy.name))?;
             }
@@ -133,6 +141,46 @@ pub(in super::super) fn table(policies: &[SlotStatus]) -> Table {
         ]);
     }
     table
+}
+
+/// Returns what each slot was asked since the daemon runs, and what came of it.
+pub(in super::super) fn usage_table(policies: &[SlotStatus]) -> Table {
+    let mut table = status::columns(["SLOT", "HOOK", "CALLS", "FAILED", "P50 µs", "P99 µs", "ANSWERS"]);
+    for usage in policies.iter().flat_map(|policy| &policy.usage) {
+        let microseconds = |quantile: Option<u64>| quantile.map_or("-".to_owned(), |time| time.to_string());
+        let failed = match usage.failed() {
+            0 => "0".to_owned(),
+            failed => format!("{failed} ({})", words(&usage.errors)),
+        };
+        table.add_row([
+            usage.slot.clone(),
+            usage.hook.to_string(),
+            usage.calls.to_string(),
+            failed,
+            microseconds(usage.p50_us),
+            microseconds(usage.p99_us),
+            words(&usage.verdicts),
+        ]);
+    }
+    table
+}
+
+/// Returns what a policy on trial would have changed.
+pub(in super::super) fn on_trial(usage: &Usage) -> Vec<String> {
+    let Usage { slot, hook, would_have, skipped, examples, .. } = usage;
+    if would_have.is_empty() {
+        return Vec::new();
+    }
+    let left_out = if *skipped > 0 { format!("; {skipped} questions were left out") } else { String::new() };
+    let line = format!("{slot}, on trial at {hook}: would have changed: {}{left_out}", words(would_have));
+    [line].into_iter().chain(examples.iter().map(|example| format!("  {example}"))).collect()
+}
+
+/// Returns the words that were counted, each with its count.
+fn words(counts: &BTreeMap<String, u64>) -> String {
+    let counted = counts.iter().filter(|(_, count)| **count > 0);
+    let counted: Vec<String> = counted.map(|(word, count)| format!("{word} {count}")).collect();
+    if counted.is_empty() { "-".to_owned() } else { counted.join(", ") }
 }
 
 fn told(report: &ReloadReport) -> String {

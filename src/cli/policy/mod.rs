@@ -5,7 +5,10 @@ mod ask;
 mod bench;
 mod check;
 mod contract;
+mod explain;
 mod inspect;
+mod keygen;
+mod log;
 mod new;
 mod run;
 mod test;
@@ -20,6 +23,8 @@ use crate::config::Config;
 use crate::policy::{self, Workbench};
 
 pub(super) use ask::table;
+#[cfg(test)]
+pub(super) use ask::{on_trial, usage_table};
 
 /// See and change which policies are in force; write, try and test new ones.
 #[derive(Debug, clap::Args)]
@@ -30,7 +35,7 @@ pub(super) struct Policy {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// List the policies, and what is wrong with them.
+    /// List the policies, what they were asked and answered, and what is wrong with them.
     List(ask::Ask),
     /// Look at the folder now, also at files that were refused before.
     Reload(ask::Gated),
@@ -48,6 +53,14 @@ enum Action {
     Freeze(ask::Ask),
     /// Let in again what lies in the folder.
     Thaw(ask::Ask),
+    /// List what policies have decided, the latest first.
+    Log(log::Log),
+    /// Show one decision in full, and make it again by what was in force then.
+    Explain(explain::Explain),
+    /// Find the change of policies that changed a decision.
+    Bisect(explain::Bisect),
+    /// Make a pair of keys, to seal values in the list of decisions and to open them.
+    Keygen(keygen::Keygen),
     /// Write a folder with a new policy to start from.
     New(new::New),
     /// Check a .wasm file, with the .toml beside it, as the daemon would.
@@ -87,6 +100,10 @@ impl Policy {
             Action::Enable(ask::Name { name, ask }) => in_tokio(ask.change(async |client| client.enable(name).await)),
             Action::Freeze(ask) => in_tokio(ask.change(async |client| client.freeze_policies(true).await)),
             Action::Thaw(ask) => in_tokio(ask.change(async |client| client.freeze_policies(false).await)),
+            Action::Log(log) => in_tokio(log.run()),
+            Action::Explain(explain) => in_tokio(explain.run()),
+            Action::Bisect(bisect) => in_tokio(bisect.run()),
+            Action::Keygen(keygen) => keygen.run(),
             Action::New(new) => new.run(),
             Action::Check(check) => check.run(),
             Action::Inspect(inspect) => inspect.run(),

@@ -39,6 +39,7 @@ pub(crate) struct SiteBuilder {
     pub(crate) policies: Vec<(String, Vec<u8>)>,
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
+    limits: policy::Limits,
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
@@ -72,6 +73,7 @@ pub(crate) struct Site {
     silence: Option<Duration>,
     slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
+    limits: policy::Limits,
     serve: bool,
     poll: Intervals,
     /// The addresses under which the runtime knows its servers.
@@ -92,6 +94,8 @@ impl SiteBuilder {
             policies: Vec::new(),
             slots: BTreeMap::new(),
             gates: policy::Gates::default(),
+            // The backstop must not come before the fuel is gone, however busy the machine is.
+            limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
@@ -209,6 +213,18 @@ impl SiteBuilder {
         self
     }
 
+    /// Says what a call of a policy may cost.
+    pub(crate) fn limits(mut self, limits: policy::Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Puts a policy on trial.
+    pub(crate) fn on_trial(mut self, policy: &str) -> Self {
+        self.slots.entry(policy.to_owned()).or_default().mode = policy::Mode::Monitor;
+        self
+    }
+
     /// Adds one of the example policies to the folder, under a file name.
     pub(crate) fn example_policy(mut self, file: &str, name: &str) -> Self {
         self.policies.push((file.to_owned(), example_policy(name)));
@@ -281,6 +297,7 @@ impl SiteBuilder {
             silence: self.silence,
             slots: self.slots,
             gates: self.gates,
+            limits: self.limits,
             serve: self.serve,
             poll: self.poll,
             stop: CancellationToken::new(),
@@ -325,8 +342,7 @@ impl Site {
             slots: self.slots.clone(),
             gates: self.gates.clone(),
             quiet: Duration::from_millis(50),
-            // The backstop must not come before the fuel is gone, however busy the machine is.
-            limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },
+            limits: self.limits.clone(),
             ..policy::Config::new(self.folder.path().join("policies"))
         };
         let policies = Arc::new(Policies::open(policies).unwrap());

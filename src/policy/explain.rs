@@ -79,7 +79,7 @@ impl Inner {
     fn explain(&self, mut record: Record, values: &BTreeMap<String, String>) -> Explanation {
         let kept = record.clone();
         record.asked.learn(values);
-        let generation = match self.era_of(&record).and_then(|era| self.revive(&era, &mut Revived::default())) {
+        let generation = match self.generation_of(&record) {
             _ if record.cut => Err("the question was too large to be kept".to_owned()),
             generation => generation,
         };
@@ -98,6 +98,11 @@ impl Inner {
                 trouble: Some(trouble),
             },
         }
+    }
+
+    /// Returns what was in force when a decision was made.
+    pub(super) fn generation_of(&self, record: &Record) -> Result<Generation, String> {
+        self.revive(&self.era_of(record)?, &mut Revived::default())
     }
 
     fn bisect(&self, mut record: Record, values: &BTreeMap<String, String>) -> Vec<Step> {

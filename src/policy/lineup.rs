@@ -20,8 +20,10 @@ use super::gate::{self, Version};
 use super::generation::{Generation, Slot};
 use super::ledger::{Ledger, Page};
 use super::monitor::Monitor;
+use super::redaction::Redaction;
 use super::reload::Error;
 use super::status::{Gate, Refusal};
+use super::tally::Tallies;
 use super::{engine, workbench::Workbench};
 
 /// Policies by name, with what is missing of them.
@@ -30,6 +32,7 @@ pub struct Lineup {
     config: Config,
     engine: Engine,
     monitor: Monitor,
+    redaction: Arc<Redaction>,
     policies: BTreeMap<String, Version>,
     /// Where nothing is offered, since a required policy is missing.
     blocked: BTreeMap<String, Vec<Bind>>,
@@ -53,8 +56,15 @@ impl Lineup {
     pub fn classic(config: &Config) -> Result<Self, Error> {
         let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
-        let (policies, blocked) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { config: config.clone(), engine, monitor, policies, blocked, warnings: Vec::new() })
+        Ok(Self {
+            config: config.clone(),
+            engine,
+            monitor,
+            redaction: Arc::new(Redaction::new(config).map_err(Error::Globs)?),
+            policies: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            warnings: Vec::new(),
+        })
     }
 
     /// Returns what a daemon of that configuration has in force, as it wrote it down; where that cannot be read, what
@@ -101,8 +111,8 @@ impl Lineup {
         let is_numbered = folder::name_of(&stem) != stem;
         let before = self.policies.get(&name);
         let stem = before.filter(|_| !is_numbered).map_or(stem, |before| before.stem.clone());
-        let version =
-            gate::settle(&config, &name, &stem, module, contents.sidecar.as_deref()).map_err(Error::Refused)?;
+        let version = gate::settle(&config, &Tallies::default(), &name, &stem, module, contents.sidecar.as_deref())
+            .map_err(Error::Refused)?;
         for advice in &version.advice {
             self.warnings.push(format!("policy {name}: {advice}"));
         }
@@ -131,7 +141,8 @@ impl Lineup {
         let mut config = self.config.clone();
         config.slots.entry(name.to_owned()).or_default().grants.insert(grant);
         let module = Arc::clone(&version.module);
-        let version = gate::settle(&config, name, &version.stem, module, version.sidecar.as_deref()).ok()?;
+        let version =
+            gate::settle(&config, &Tallies::default(), name, &version.stem, module, version.sidecar.as_deref()).ok()?;
         let mut granting = Self { config, ..self.clone() };
         granting.policies.insert(name.to_owned(), version);
         Some(granting)
@@ -161,7 +172,8 @@ impl Lineup {
         let slots = in_order.into_iter().flat_map(|version| &version.slots);
         let slots: Vec<Arc<Slot>> = slots.filter(|slot| slot.mode == Mode::Enforce).cloned().collect();
         let blocked = self.blocked.values().flatten().cloned().collect();
-        Generation { number: 0, slots, blocked, monitor: self.monitor.clone() }
+        let (monitor, redaction) = (self.monitor.clone(), Arc::clone(&self.redaction));
+        Generation { number: 0, slots, blocked, monitor, redaction, recorder: None }
     }
 
     fn restore(&mut self, ledger: &Ledger, page: &Page) {
@@ -209,7 +221,7 @@ impl Lineup {
             return Err(Refusal { slot: name.to_owned(), gate: Gate::Pin, reason });
         }
         let module: Arc<Module> = gate::interface(&self.engine, &self.config, name, bytes)?;
-        gate::settle(&self.config, name, stem, module, sidecar)
+        gate::settle(&self.config, &Tallies::default(), name, stem, module, sidecar)
     }
 
     /// Notes a policy that cannot be taken in, and blocks what may not go without it.

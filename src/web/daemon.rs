@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{BuildEntry, DecisionEntry};
 use crate::journal::Wanted;
-use crate::policy::{self, Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals};
+use crate::policy::{self, Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals, Turning};
 use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Status};
 use crate::runtime::{self, Runtime};
@@ -62,6 +62,12 @@ pub trait Daemon: Send + Sync + 'static {
         id: i64,
         values: BTreeMap<String, String>,
     ) -> impl Future<Output = Result<Vec<Step>, Failure>> + Send;
+    /// Looks for what would have turned a decision.
+    fn turning(
+        &self,
+        id: i64,
+        values: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<Turning, Failure>> + Send;
 }
 
 /// Why a request was not granted. The text says what to do.
@@ -165,6 +171,11 @@ impl Daemon for Runtime {
     async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, Failure> {
         let record = Daemon::decision(self, id).await?;
         Ok(Self::policies(self).bisect(record, values).await)
+    }
+
+    async fn turning(&self, id: i64, values: BTreeMap<String, String>) -> Result<Turning, Failure> {
+        let record = Daemon::decision(self, id).await?;
+        Ok(Self::policies(self).turning(record, values).await)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use super::*;
 use crate::journal::Wanted;
-use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals, Turning};
 use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{GearmanStatus, Mode, Status};
 
@@ -122,6 +122,11 @@ impl Daemon for Fake {
 
     async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, Failure> {
         self.tell(format!("explain {id} {values:?}"));
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn turning(&self, id: i64, values: BTreeMap<String, String>) -> Result<Turning, Failure> {
+        self.tell(format!("turning {id} {values:?}"));
         Err(Failure::NotFound(format!("no decision {id} is kept")))
     }
 
@@ -290,6 +295,7 @@ async fn errors_are_json_with_the_right_status() {
         ("GET", "/api/v1/decisions/latest", 400),
         ("GET", "/api/v1/decisions/7/explain", 405),
         ("POST", "/api/v1/decisions/7/explain", 400),
+        ("GET", "/api/v1/decisions/7/turning", 405),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");

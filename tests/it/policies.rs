@@ -2,6 +2,7 @@
 
 mod authors;
 mod decisions;
+mod diff;
 mod folder;
 mod gates;
 mod hostile;

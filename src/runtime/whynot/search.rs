@@ -6,11 +6,12 @@ use super::edit::{Edit, edits, more_nodes};
 use super::obstacle::{Look, Obstacle, Spot};
 use super::{Change, Error, Question, Reason, Wanted, WhyNot};
 use crate::domain::{ControllerName, NodeName, Project, ProjectName};
+use crate::label::Expression;
 use crate::policy::{Generation, Lineup};
 use crate::runtime::config::Config;
 use crate::runtime::fleet::{Fleet, Offered};
 use crate::runtime::snapshot::Snapshot;
-use crate::runtime::table::FunctionTable;
+use crate::runtime::table::{FunctionTable, expression_of};
 use crate::runtime::table_diff::{Nodes, Place, TableDiff};
 
 /// More projects than these cannot all be meant by one name.
@@ -18,6 +19,9 @@ const MOST_PROJECTS: usize = 50;
 
 /// Reasons are told, and changes looked for, up to here.
 const MOST_REASONS: usize = 12;
+
+/// Nodes that are tried of those that say no for the same reasons.
+const MOST_SPOTS: usize = 8;
 
 /// Changes are tried at one node each up to here, and on the whole table, which can take seconds, up to there.
 const MOST_TRIED: usize = 600;
@@ -38,7 +42,8 @@ pub(super) struct Search<'a> {
 
 /// Nodes that say no for the same reasons.
 struct Group<'s> {
-    spot: Spot<'s>,
+    /// One for each set of the labels that matter: what is one step away differs from node to node.
+    spots: Vec<(BTreeSet<&'s str>, Spot<'s>)>,
     obstacles: Vec<Obstacle>,
     nodes: Nodes,
 }
@@ -73,7 +78,7 @@ impl<'a> Search<'a> {
         let reason = |group: &Group<'_>| Reason {
             stage: group.obstacles.first().map(|obstacle| obstacle.stage().to_owned()).unwrap_or_default(),
             texts: group.obstacles.iter().map(Obstacle::text).collect(),
-            project: Some(group.spot.project.name.clone()),
+            project: group.spots.first().map(|(_, spot)| spot.project.name.clone()),
             nodes: group.nodes.clone(),
         };
         let mut reasons: Vec<Reason> = groups.iter().take(MOST_REASONS).map(reason).collect();
@@ -154,7 +159,12 @@ impl<'a> Search<'a> {
             }
             // Few obstacles are near, and of equally many those that are asked about late.
             let key = (obstacles.len(), &spot.project.name, obstacles.clone());
-            let group = groups.entry(key).or_insert_with(|| Group { spot, obstacles, nodes: Nodes::default() });
+            let group =
+                groups.entry(key).or_insert_with(|| Group { spots: Vec::new(), obstacles, nodes: Nodes::default() });
+            let labels = self.labels_that_matter(spot);
+            if group.spots.len() < MOST_SPOTS && !group.spots.iter().any(|(known, _)| *known == labels) {
+                group.spots.push((labels, spot));
+            }
             group.nodes.add(spot.name, &spot.node.name);
         }
         let mut groups: Vec<Group<'_>> = groups.into_values().collect();
@@ -162,12 +172,25 @@ impl<'a> Search<'a> {
         groups
     }
 
+    /// Returns those labels of a node that the project's expression or the wanted name speaks of.
+    fn labels_that_matter<'s>(&self, spot: Spot<'s>) -> BTreeSet<&'s str> {
+        let expression = expression_of(spot.project, spot.controller);
+        let atoms = expression.as_ref().map(Expression::atoms).unwrap_or_default();
+        let suffix = match &self.question.name {
+            Wanted::Function { parts, .. } => parts.label.as_deref(),
+            Wanted::Project(_) => None,
+        };
+        let labels = spot.node.labels.iter().map(String::as_str);
+        labels.filter(|label| atoms.contains(label) || suffix == Some(*label)).collect()
+    }
+
     /// Looks for single changes, first at one node each and then on the whole table.
     fn changes(&self, groups: &[Group<'_>], shared_short_names: &BTreeSet<&str>) -> (Vec<Change>, bool) {
         let mut tried = 0;
         let mut promising: Vec<Edit> = Vec::new();
-        for group in groups.iter().take(MOST_REASONS) {
-            let spot = group.spot;
+        let spots =
+            groups.iter().take(MOST_REASONS).flat_map(|group| group.spots.iter().map(move |(_, spot)| (group, *spot)));
+        for (group, spot) in spots {
             let mut candidates = edits(&self.question.name, spot, &group.obstacles, &self.snapshot.world.named_labels);
             if self.question.node.is_none() && spot.controller.serve {
                 candidates.extend(more_nodes(&self.question.name, spot.name, spot.controller, spot.project));

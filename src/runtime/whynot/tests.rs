@@ -49,9 +49,9 @@ fn a_label_that_is_missing_is_found_and_so_is_one_that_is_too_many() {
         expect![[r#"
             offered on 1 (a)
             labels on 2 (b c): the project asks for `linux&&!docker`, which the node's labels do not satisfy
+            -> add the label `linux` to node c of ci: on 1 (c), also +1 -0
             -> take the label `docker` from node b of ci: on 1 (b), also +1 -0
             -> change the label expression of project lint on ci from `linux&&!docker` to `linux`: on 1 (b), also +1 -0
-            -> add a node to ci with the label `linux`: on 1 ((another node)), also +1 -0
         "#]],
     );
     check(
@@ -172,7 +172,7 @@ fn a_name_that_nobody_has_is_told_with_those_that_are_like_it() {
         "build:lint",
         None,
         expect![[r#"
-        name on 0 (): no project is called, and no policy names one, lint; is one of these meant: team/lint-all
+        name on 0 (): nothing is called lint, neither a project nor what a policy makes of one; is one of these meant: team/lint-all
     "#]],
     );
     assert!(matches!(Question::read("stop:ci", None, None), Err(Error::NoBuild(_))));

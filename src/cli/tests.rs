@@ -45,16 +45,23 @@ fn what_is_documented_can_be_written() {
         "stop --unique u-1 --host ci1",
         "describe lint 7 text --host ci1",
         "status --names --json",
+        "nodes --ours --json",
+        "node release n1 --controller ci1 --json --socket s",
         "policy list --json",
         "policy check 10-a.wasm --config layshaft.toml --json",
+        "policy check 10-a.wasm --key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
         "policy new a-b1 --lang rust --into /tmp",
         "policy inspect 10-a.wasm --json",
         "policy run 10-a.wasm --hook naming.names --input - --settings a.toml --grant widen --grant values --json",
         "policy run 10-a.wasm --hook filter --input {}",
         "policy test 10-a.wasm cases.json --junit report.xml --json",
         "policy bench 10-a.wasm --times 10 --json",
+        "policy replay 10-a.wasm",
+        "policy replay 10-a.wasm --config layshaft.toml --last 5000 --slower 1.5 --examples 1 --json --socket s",
+        "policy replay 10-a.wasm --records - --key k",
         "policy log",
         "policy log --project a/* --policy b --call naming.names --failed --since 2h --verdict x --before 9 --limit 5 --json",
+        "policy log --records --limit 1000",
         "policy explain 4711 --key opens.key --json --socket /tmp/s",
         "policy bisect 4711 --key opens.key --json",
         "policy keygen opens.key --json",
@@ -122,6 +129,8 @@ fn what_makes_no_sense_is_a_usage_error() {
         "server -q libmemcached",
         "server -u gearman",
         "server --verbose LOUD",
+        "node",
+        "node release",
         "policy",
         "policy new Name --lang rust",
         "policy new name",
@@ -135,7 +144,9 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy explain",
         "policy explain 1 --why-not build:lint",
         "policy explain 1 --node n",
+        "policy explain 1 --fleet fleet.json",
         "fleet",
+        "policy check a.wasm --key RWQ",
         "policy schema naming",
         "policy log --call naming",
         "policy log --since yesterday",
@@ -186,6 +197,7 @@ fn authors_find_their_commands() {
         test      Hold a .wasm file against a file of cases
         bench     Measure what the questions of a file of cases cost
         diff      Compare the function table of a fleet with what a .wasm file would make of it
+        replay    Put recorded decisions to a .wasm file: what would come out otherwise
         schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
         contract  Print the contract with policies
     "#]]
@@ -213,8 +225,8 @@ fn words_that_cannot_be_what_they_stand_for_are_usage_errors() {
 }
 
 #[test]
-fn every_command_for_a_gearman_server_has_an_example() {
-    for name in ["submit", "queue", "cancel", "stop", "describe"] {
+fn every_command_for_a_running_site_has_an_example() {
+    for name in ["submit", "queue", "cancel", "stop", "describe", "nodes", "node"] {
         let mut command = Arguments::command();
         let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
         assert!(help.contains(&format!("layshaft {name}")) && help.contains("Example"), "{help}");
@@ -327,6 +339,42 @@ fn events_read_well_for_people_and_for_scripts() {
 }
 
 #[test]
+fn nodes_say_because_of_whom_they_are_offline() {
+    let node = |name: &str, state: &str, reason: Option<&str>, ours: serde_json::Value| json!({ "controller": "ci1", "name": name, "state": state, "reason": reason, "executors": 2, "busy": 1, "ours": ours });
+    let held = json!({ "kind": "held", "policy": "single-use", "message": "held for a look", "since": { "secs_since_epoch": 86400, "nanos_since_epoch": 0 },
+        "build": { "project": "team/lint", "number": 7 } });
+    let client = json!({ "kind": "client", "message": "Offline due to Gearman request" });
+    let nodes = serde_json::from_value(json!({
+        "nodes": [
+            node("n1", "online", None, json!(null)),
+            node("n2", "marked", Some("held for a look [layshaft 0123456789ab]"), held),
+            node("n3", "marked", Some("Offline due to Gearman request"), client),
+            node("n4", "marked", Some("of an earlier daemon [layshaft]"), json!({})),
+            node("n5", "marked", Some("new disk"), json!(null)),
+            node("n6", "disconnected", None, json!(null)),
+        ],
+        "offline_max": 2, "offline_window_ms": 3600000,
+        "taken": [{ "controller": "ci1", "label": "gpu", "taken": 2 }],
+        "refused": ["policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"],
+    }))
+    .unwrap();
+    check(
+        &nodes::render(&nodes, false),
+        expect![[r#"
+         NODE  CONTROLLER  STATE         BUSY    BECAUSE OF         WHY                              BUILD         SINCE
+         n1    ci1         online        1 of 2  -                  -                                -             -
+         n2    ci1         held          1 of 2  policy single-use  held for a look                  team/lint #7  1970-01-02T00:00:00Z
+         n3    ci1         offline       1 of 2  a client           Offline due to Gearman request   -             -
+         n4    ci1         offline       1 of 2  layshaft           of an earlier daemon [layshaft]  -             -
+         n5    ci1         offline       1 of 2  others             new disk                         -             -
+         n6    ci1         disconnected  1 of 2  -                  -                                -             -
+        policies took 2 nodes with the label gpu of ci1 offline within 1h (of at most 2)
+        policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"#]],
+    );
+    expect!["no node is offline because of us"].assert_eq(&nodes::render(&Default::default(), true));
+}
+
+#[test]
 fn status_shows_the_whole_picture() {
     let status: Status = serde_json::from_value(json!({
         "version": "1.2.3",
@@ -337,6 +385,8 @@ fn status_shows_the_whole_picture() {
             { "server": "gearman2:4730", "kind": null, "connections": 3, "connected": 0 }
         ],
         "generation": 4,
+        "kept": [{ "function": "build:old", "project": "lint", "jobs": 2, "why": "2 jobs wait",
+            "until": { "secs_since_epoch": 86400, "nanos_since_epoch": 0 } }],
         "controllers": [{
             "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "fresh": true, "quieting_down": false,
             "jenkins_version": "2.516", "age_ms": 1234, "trouble": "no answer in time", "projects": 9,
@@ -400,6 +450,10 @@ fn status_shows_the_whole_picture() {
         functions
          FUNCTION    PROJECT  NODES
          build:lint  lint     1
+
+        names kept although policies no longer give them
+         FUNCTION   PROJECT  WHY          UNTIL
+         build:old  lint     2 jobs wait  1970-01-02T00:00:00Z
 
         policies (generation 4)
          POLICY           STATE  HOOKS     BINDINGS  GRANTS  FILE                     SHA256

@@ -164,10 +164,22 @@ impl Checker<'_> {
         }
         self.within("policies.quiet", policies.quiet, MILLISECOND, MINUTE);
         self.within("policies.rescan", policies.rescan, SECOND, DAY);
+        self.within("policies.keep_names", policies.keep_names, Duration::ZERO, DAY);
         self.within("policies.gates.watch_for", policies.gates.watch_for, Duration::ZERO, DAY);
         self.within("policies.log.keep", policies.log.keep, SECOND, 3660 * DAY);
         if policies.gates.withdrawn_percent > 100 {
             self.complain("policies.gates.withdrawn_percent", "is a share of all that is offered; write 0 to 100");
+        }
+        if policies.keys.is_empty() {
+            let slots = policies.slots.iter().filter(|(_, guard)| guard.signed == Some(true));
+            let slots = slots.map(|(name, _)| format!("policies.slots.{name}.signed"));
+            let all = policies.signed.filter(|signed| *signed).map(|_| "policies.signed".to_owned());
+            for key in all.into_iter().chain(slots) {
+                self.complain(
+                    &key,
+                    "demands signatures, and policies.keys has no key; write one there, of minisign.pub",
+                );
+            }
         }
         self.within("policies.limits.deadline", policies.limits.deadline, 10 * MILLISECOND, MINUTE);
         self.within("policies.limits.compile_timeout", policies.limits.compile_timeout, SECOND, 60 * MINUTE);

@@ -627,6 +627,7 @@ fn the_example_has_every_key() {
         ("policies", "[policies]\n"),
         ("policies.limits", "[policies.limits]\n"),
         ("policies.gates", "[policies.gates]\n"),
+        ("policies.log", "[policies.log]\n"),
         ("policies.slots.label-hierarchy", "[policies.slots.x]\n"),
         ("journal", "[journal]\n"),
         ("control", "[control]\n"),
@@ -638,7 +639,8 @@ fn the_example_has_every_key() {
         let error = parse(&format!("{prefix}zzzzzzzzzzzzzzzzzz = 1\n"), &[]).unwrap_err().to_string();
         let known = error.split("known here: ").nth(1).unwrap_or_else(|| panic!("no keys in: {error}"));
         for key in known.lines().next().unwrap().split(", ") {
-            let is_a_section = ["limits", "gates", "slots", "poll", "tls"].contains(&key);
+            let is_a_section = ["limits", "gates", "keys", "slots", "poll", "tls"].contains(&key)
+                || prefix == "[policies]\n" && key == "log";
             assert!(is_a_section || has(section, key), "[{section}] of the example has no {key}");
         }
     }

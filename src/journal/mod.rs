@@ -17,6 +17,7 @@ mod connection;
 mod decisions;
 mod error;
 mod handle;
+mod marks;
 mod node;
 mod stops;
 mod store;
@@ -31,5 +32,6 @@ pub use attempt::{
 pub use decisions::{Bounds, Decision, NewDecision, Wanted};
 pub use error::Error;
 pub use handle::Journal;
+pub use marks::{MarkKind, OfflineMark};
 pub use stops::Stop;
 pub use writer::Counts;

@@ -10,16 +10,17 @@ use super::asked::{Asked, JobAsked, MatchAsked, NameAsked};
 use super::component::Hook;
 use super::composed;
 use super::config::Mode;
-use super::generation::Generation;
+use super::generation::{Generation, Slot};
 use super::pass::World;
-use super::record::Answered;
+use super::record::{Answered, Composed};
 use super::redaction::Raw;
 use crate::label::Expression;
 
 impl Generation {
-    /// Returns the same policies, those in force, to try things on.
-    pub(super) fn apart(&self) -> Self {
-        let enforced = self.slots.iter().filter(|slot| slot.mode == Mode::Enforce);
+    /// Returns a generation to try things on, with these slots in the place of its own: each fares apart from those in
+    /// force, and those on trial are left out.
+    pub(super) fn to_try(&self, slots: &[Arc<Slot>]) -> Self {
+        let enforced = slots.iter().filter(|slot| slot.mode == Mode::Enforce);
         Self {
             number: self.number,
             slots: enforced.map(|slot| Arc::new(slot.apart())).collect(),
@@ -33,16 +34,22 @@ impl Generation {
     /// Answers a recorded question as this generation would have. Values that are not known are shown to no policy; see
     /// [`Asked::missing`]. Takes as long as the policies do: call it off the async threads.
     pub fn ask_again(&self, asked: &Asked) -> Answered {
+        self.decide_again(asked).0
+    }
+
+    /// The same, and the decision with the values that policies set: to be compared, and neither kept nor shown.
+    pub(super) fn decide_again(&self, asked: &Asked) -> (Answered, Composed) {
         let apart;
         let trial = if self.recorder.is_some() {
-            apart = self.apart();
+            apart = self.to_try(&self.slots);
             &apart
         } else {
             self
         };
         // A policy that fails at a question of the past is nobody's trouble now.
         let raw = dispatcher::with_default(&Dispatch::none(), || trial.answer(asked));
-        self.redaction.tell(asked, raw)
+        let whole = raw.verdict.clone();
+        (self.redaction.tell(asked, raw), whole)
     }
 
     fn answer(&self, asked: &Asked) -> Raw {
@@ -63,14 +70,14 @@ impl Generation {
                 let world = World { named_labels: named_labels.clone() };
                 let expression = expression.as_deref().map(Expression::lookup);
                 let mut pass = self.pass(&world);
-                let (matched, spoken) = pass.matches_heard(controller, project, expression.as_ref(), node, *classic);
-                (composed::matched(matched.as_ref()), spoken)
+                let (matched, heard) = pass.hear_matches(controller, project, expression.as_ref(), node, *classic);
+                (composed::matched(matched.as_ref()), pass.spoken(&heard))
             }
             Asked::Names(NameAsked { controller, project, short_name_unique, node, named_labels, atoms }) => {
                 let world = World { named_labels: named_labels.clone() };
                 let mut pass = self.pass(&world);
-                let (names, spoken) = pass.names_heard(controller, project, *short_name_unique, node, atoms);
-                (composed::named(names.as_ref()), spoken)
+                let (names, heard) = pass.hear_names(controller, project, *short_name_unique, node, atoms);
+                (composed::named(names.as_ref()), pass.spoken(&heard))
             }
         };
         Raw { spoken, verdict, why }

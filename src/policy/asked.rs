@@ -148,8 +148,15 @@ impl Asked {
         }
     }
 
+    pub(super) fn job_mut(&mut self) -> Option<&mut JobAsked> {
+        match self {
+            Self::Filter(asked) | Self::BuildStarted(asked) | Self::BuildEnded(asked, _) => Some(asked),
+            Self::Names(_) | Self::Matches(_) => None,
+        }
+    }
+
     pub(super) fn shorten(&mut self) {
-        if let Self::Filter(job) | Self::BuildStarted(job) | Self::BuildEnded(job, _) = self {
+        if let Some(job) = self.job_mut() {
             job.sent.clear();
             job.sealed = None;
             job.project.parameters.take_if(|declared| declared.len() > 1000);
@@ -158,7 +165,7 @@ impl Asked {
 
     /// Puts in values that somebody else knows, such as from [`JobAsked::sealed`].
     pub fn learn(&mut self, values: &BTreeMap<String, String>) {
-        let (Self::Filter(job) | Self::BuildStarted(job) | Self::BuildEnded(job, _)) = self else { return };
+        let Some(job) = self.job_mut() else { return };
         for sent in job.sent.iter_mut().filter(|sent| matches!(sent.value, SentValue::Withheld | SentValue::Sealed)) {
             if let Some(value) = values.get(&sent.name) {
                 sent.value = SentValue::Shown(value.clone());

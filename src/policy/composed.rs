@@ -30,7 +30,7 @@ pub(super) fn started(start: &Start) -> Told {
     match start {
         Start::Classic => (Composed::Classic, String::new()),
         Start::Share { slot, reason } => (Composed::Share, by(slot, reason)),
-        Start::Reserve { slot, reason } => (Composed::Reserve, by(slot, reason)),
+        Start::Reserve { slot, reason, .. } => (Composed::Reserve, by(slot, reason)),
     }
 }
 

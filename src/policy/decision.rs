@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::error;
 
 use super::answers::{End, Filtered, Start};
-use super::asked::{Asked, JobAsked};
+use super::asked::{Asked, EndedSo, JobAsked};
 use super::call::{CallError, Instance};
 use super::chain::{self, Heard};
 use super::component::Hook;
@@ -51,6 +51,16 @@ pub struct Outcome {
     pub duration: Duration,
 }
 
+impl Request<'_> {
+    /// Shows the same request with nothing of a client's choice in it: what the project declares, each empty, in place of
+    /// what was sent.
+    fn without_input<R>(&self, look: impl FnOnce(&Request<'_>) -> R) -> R {
+        let declared = self.project.parameters.iter().flatten();
+        let requested: Parameters = declared.map(|parameter| (parameter.name.as_str(), "")).collect();
+        look(&Request { requested: &requested, client_asks_offline: false, ..*self })
+    }
+}
+
 impl Generation {
     /// Decides which parameters go on to the build, or that there is none.
     pub fn filter(&self, request: &Request<'_>) -> Filtered {
@@ -65,8 +75,8 @@ impl Generation {
             let compose = move |heard: &[Heard<'_, _>]| chain::parameters(&requested, &project, heard);
             Box::new(move |without, with| would::parameters(&compose(without), &compose(with)))
         };
-        let question = |slot: &Slot| slot.parameters_question(request);
-        let (heard, spoken) = self.hear(Hook::Parameters, request, question, Instance::filter, compare);
+        let (heard, spoken) =
+            self.hear(Hook::Parameters, request, Slot::parameters_question, Instance::filter, compare);
         (chain::parameters(request.requested, request.project, &heard), spoken)
     }
 
@@ -85,8 +95,8 @@ impl Generation {
             let compose = move |heard: &[Heard<'_, _>]| chain::build_started(asks_offline, heard);
             Box::new(move |without, with| would::build_started(&compose(without), &compose(with)))
         };
-        let question = |slot: &Slot| slot.offline_question(request);
-        let (heard, spoken) = self.hear(Hook::Offline, request, question, Instance::build_started, compare);
+        let (heard, spoken) =
+            self.hear(Hook::Offline, request, Slot::offline_question, Instance::build_started, compare);
         (chain::build_started(request.client_asks_offline, &heard), spoken)
     }
 
@@ -101,8 +111,8 @@ impl Generation {
     }
 
     pub(super) fn build_ended_heard(&self, request: &Request<'_>, outcome: &Outcome) -> (End, Vec<Spoken>) {
-        let duration_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
-        let ending = Ending { result: outcome.result, duration_ms };
+        let EndedSo { result, duration_ms } = (*outcome).into();
+        let ending = Ending { result, duration_ms };
         let ask = move |instance: &mut Instance, question: &OfflineQuestion| {
             let mut verdict = instance.build_ended(question, ending)?;
             let mask = Mask::of_values(&question.requested);
@@ -117,7 +127,7 @@ impl Generation {
             let compose = move |heard: &[Heard<'_, _>]| chain::build_ended(asks_offline, heard);
             Box::new(move |without, with| would::build_ended(&compose(without), &compose(with)))
         };
-        let (heard, spoken) = self.hear(Hook::Offline, request, |slot| slot.offline_question(request), ask, compare);
+        let (heard, spoken) = self.hear(Hook::Offline, request, Slot::offline_question, ask, compare);
         (chain::build_ended(request.client_asks_offline, &heard), spoken)
     }
 
@@ -136,7 +146,7 @@ impl Generation {
         &self,
         hook: Hook,
         request: &Request<'_>,
-        question: impl Fn(&Slot) -> Q,
+        question: impl Fn(&Slot, &Request<'_>) -> Q,
         ask: impl Fn(&mut Instance, &Q) -> Result<Explained<A>, CallError> + Copy + Send + 'static,
         compare: impl Fn() -> Compare<A>,
     ) -> (Vec<Heard<'_, A>>, Vec<Spoken>)
@@ -148,15 +158,25 @@ impl Generation {
         let (mut heard, mut spoken) = (Vec::new(), Vec::new());
         let mut on_trial = Vec::new();
         for slot in self.with_hook(hook).filter(bound) {
-            let question = question(slot);
+            let asked = question(slot, request);
             if slot.mode == Mode::Monitor {
-                on_trial.push((slot, question, heard.len()));
+                on_trial.push((slot, asked, heard.len()));
                 continue;
             }
             let mask = Mask::of(request.requested);
-            let (answer, cost) = slot.ask(&mut None, |instance| ask(instance, &question));
+            let (answer, cost) = slot.ask(&mut None, |instance| ask(instance, &asked));
             slot.tally.note(answer.as_ref(), cost);
-            slot.health.note(hook, answer.as_ref().err().map(ToString::to_string));
+            match &answer {
+                Ok(_) => slot.health.note(hook, None),
+                // A client that can make a policy fail must not be able to have it rolled back.
+                Err(error) => {
+                    let plain = request.without_input(|request| question(slot, request));
+                    match slot.start().and_then(|mut instance| ask(&mut instance, &plain)) {
+                        Ok(_) => slot.health.note_of_input(hook, error.to_string()),
+                        Err(_) => slot.health.note(hook, Some(error.to_string())),
+                    }
+                }
+            }
             if let Err(error) = &answer {
                 error!(slot = %slot.voice.name, %hook, project = %request.project.name, %error, "policy failed");
             }
@@ -164,11 +184,11 @@ impl Generation {
             spoken.push(Spoken { slot: Arc::clone(slot), answer: answer.clone(), cost });
             heard.push(Heard { voice: &slot.voice, answer });
         }
-        for (slot, question, place) in on_trial {
+        for (slot, asked, place) in on_trial {
             let subject = format!("{} on {}", request.project.name, request.node.name);
             let trial = Trial { others: monitor::kept(&heard), place, compare: compare(), subject };
             let mask = Mask::of(request.requested);
-            self.monitor.observe_job(hook, slot, mask, trial, move |instance| ask(instance, &question));
+            self.monitor.observe_job(hook, slot, mask, trial, move |instance| ask(instance, &asked));
         }
         (heard, spoken)
     }

@@ -67,7 +67,8 @@ impl Policies {
             Some(ledger) => {
                 let book = inner.book();
                 ledger.forget_eras(now_ms(), &inner.config.log)?;
-                ledger.write(&book.written)
+                inner.throw_away(&book);
+                Ok(())
             }
             None => Ok(()),
         })
@@ -79,11 +80,7 @@ impl Inner {
     fn explain(&self, mut record: Record, values: &BTreeMap<String, String>) -> Explanation {
         let kept = record.clone();
         record.asked.learn(values);
-        let generation = match self.generation_of(&record) {
-            _ if record.cut => Err("the question was too large to be kept".to_owned()),
-            generation => generation,
-        };
-        match generation {
+        match record.unknown().map_or_else(|| self.generation_of(&record), Err) {
             Ok(generation) => {
                 let missing = record.asked.missing(&generation);
                 let again = generation.ask_again(&record.asked);
@@ -121,10 +118,9 @@ impl Inner {
                 why: String::new(),
                 differs: false,
                 missing: BTreeSet::new(),
-                trouble: record.cut.then(|| "the question was too large to be kept".to_owned()),
+                trouble: None,
             };
-            match self.revive(era, &mut revived) {
-                _ if record.cut => {}
+            match record.unknown().map_or_else(|| self.revive(era, &mut revived), Err) {
                 Ok(generation) => {
                     let Answered { verdict, why, .. } = generation.ask_again(&record.asked);
                     step.missing = record.asked.missing(&generation);
@@ -172,16 +168,7 @@ impl Inner {
             slots.extend(fresh.iter().cloned());
             revived.slots.push((placed.clone(), era.clone(), fresh));
         }
-        let live = self.live.borrow().clone();
-        let whole = Generation {
-            number: era.generation,
-            slots,
-            blocked: Vec::new(),
-            monitor: live.monitor.clone(),
-            redaction: Arc::clone(&live.redaction),
-            recorder: None,
-        };
-        Ok(whole.apart())
+        Ok(self.live.borrow().to_try(&slots))
     }
 
     fn revive_policy(&self, era: &Era, placed: &Placed, revived: &mut Revived) -> Result<Vec<Arc<Slot>>, String> {
@@ -201,7 +188,8 @@ impl Inner {
             Some(module) => Arc::clone(module),
             None => {
                 let bytes = ledger.module(&placed.module).map_err(unread)?;
-                let module = gate::interface(&self.engine, &config, name, &bytes).map_err(|refusal| refusal.reason)?;
+                let module = gate::interface(&self.engine, &config, self.code_cache.as_ref(), name, &bytes)
+                    .map_err(|refusal| refusal.reason)?;
                 revived.modules.insert(placed.module.clone(), Arc::clone(&module));
                 module
             }

@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ use super::book::InForce;
 use super::config::{Config, DecisionLog, Limits, SlotGuard};
 use super::digest::Digest;
 use super::folder::order;
-use super::ledger::{Ledger, write_whole};
+use super::ledger::{Ledger, read_json, read_unchanged, remove_others, write_whole};
 
 /// More eras are a policy that is replaced by a machine.
 const MOST_ERAS: usize = 500;
@@ -152,13 +151,7 @@ impl History {
 impl Ledger {
     /// Reads which eras there were; a missing file is none.
     pub(super) fn read_history(&self) -> io::Result<History> {
-        match fs::read(self.folder().join("history.json")) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(History::default()),
-            Err(error) => Err(error),
-        }
+        read_json(&self.folder().join("history.json"))
     }
 
     /// Begins an era, with the sidecars that it needs, and forgets eras that are over for long.
@@ -190,32 +183,18 @@ impl Ledger {
             write_whole(&self.folder().join("history.json"), &serde_json::to_vec(&history)?)?;
         }
         if is_shorter {
-            remove_others(&self.folder().join("sidecars"), "toml", &history.sidecars())?;
+            let needed = history.sidecars().iter().map(|digest| format!("{digest}.toml")).collect();
+            remove_others(&self.folder().join("sidecars"), &needed)?;
         }
         Ok(())
     }
 
     /// Returns settings that were in force once.
     pub(super) fn sidecar(&self, digest: &Digest) -> io::Result<String> {
-        let text = fs::read_to_string(self.folder().join("sidecars").join(format!("{digest}.toml")))?;
-        if Digest::of(text.as_bytes()) == *digest {
-            Ok(text)
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "the kept settings were changed"))
-        }
+        let path = self.folder().join("sidecars").join(format!("{digest}.toml"));
+        let text = String::from_utf8(read_unchanged(&path, digest, "the kept settings were changed")?);
+        text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
-}
-
-/// Removes the files of a folder that are called after none of the digests.
-pub(super) fn remove_others(folder: &Path, extension: &str, needed: &BTreeSet<Digest>) -> io::Result<()> {
-    let needed: BTreeSet<String> = needed.iter().map(|digest| format!("{digest}.{extension}")).collect();
-    for file in fs::read_dir(folder)? {
-        let file = file?;
-        if !file.file_name().to_str().is_some_and(|name| needed.contains(name)) {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

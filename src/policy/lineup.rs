@@ -12,17 +12,17 @@ use serde::Serialize;
 use wasmtime::Engine;
 
 use super::binding::Bind;
-use super::component::Module;
 use super::config::{Config, Grant, Mode};
 use super::digest::Digest;
-use super::folder::{self, order};
+use super::folder::{self, Contents};
 use super::gate::{self, Version};
-use super::generation::{Generation, Slot};
-use super::ledger::{Ledger, Page};
+use super::generation::Generation;
+use super::ledger::{Kept, Ledger, Page};
 use super::monitor::Monitor;
 use super::redaction::Redaction;
 use super::reload::Error;
 use super::status::{Gate, Refusal};
+use super::table_gates::in_order;
 use super::tally::Tallies;
 use super::{engine, workbench::Workbench};
 
@@ -55,10 +55,15 @@ impl Lineup {
     /// Trouble with the engine.
     pub fn classic(config: &Config) -> Result<Self, Error> {
         let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        Self::in_engine(config, &engine)
+    }
+
+    /// The same, in an engine that is there already.
+    pub(super) fn in_engine(config: &Config, engine: &Engine) -> Result<Self, Error> {
         let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
         Ok(Self {
             config: config.clone(),
-            engine,
+            engine: engine.clone(),
             monitor,
             redaction: Arc::new(Redaction::new(config).map_err(Error::Globs)?),
             policies: BTreeMap::new(),
@@ -74,52 +79,64 @@ impl Lineup {
     /// A folder that cannot be read. A policy that cannot be loaded is among the warnings.
     pub fn in_force(config: &Config) -> Result<Self, Error> {
         let mut lineup = Self::classic(config)?;
-        match config.state.as_deref().map(written).transpose() {
-            Ok(Some(Some((ledger, page)))) => lineup.restore(&ledger, &page),
-            Ok(_) => lineup.read_folder()?,
-            Err(error) => {
-                let warning =
-                    format!("what the daemon has in force cannot be read ({error}), so the folder stands for it");
-                lineup.warnings.push(warning);
-                lineup.read_folder()?;
-            }
-        }
-        lineup.demand_required();
+        let written = written(config).unwrap_or_else(|error| {
+            lineup.warnings.push(format!("{error}, so the folder stands for it"));
+            None
+        });
+        lineup.fill(written)?;
+        Ok(lineup)
+    }
+
+    /// The same in an engine that is there already, and the folder stands for nothing that cannot be read.
+    ///
+    /// # Errors
+    /// The same, or that what the daemon wrote down cannot be read.
+    pub(super) fn as_written(config: &Config, engine: &Engine) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Refused(Refusal { slot: String::new(), gate: Gate::Folder, reason });
+        let mut lineup = Self::in_engine(config, engine)?;
+        lineup.fill(written(config).map_err(|error| refuse(format!("{error}: become the daemon's user")))?)?;
         Ok(lineup)
     }
 
     /// Puts a file, with the sidecar beside it, in the place of the policy of its name, or beside the others.
     ///
     /// # Errors
-    /// A file that the daemon would refuse, with the same words; the site's pin is only a warning.
+    /// A file that the daemon would refuse, with the same words. What the site's pin and keys say is only a warning: who
+    /// tries something new has not had it signed yet.
     pub fn seat(&mut self, path: &Path) -> Result<Seated, Error> {
-        let Workbench { name, stem, contents, module, .. } = Workbench::open_in(path, &self.config, &self.engine)?;
-        let guard = self.config.guard(&name);
+        self.take(&Workbench::open_in(path, &self.config, &self.engine)?)
+    }
+
+    /// The same with a file that was opened already, in the engine of these policies.
+    pub(super) fn take(&mut self, bench: &Workbench) -> Result<Seated, Error> {
+        let Workbench { name, stem, contents, module, .. } = bench;
+        let guard = self.config.guard(name);
         if guard.mode == Mode::Monitor {
-            self.warn(&name, "is on trial (mode = \"monitor\"), and is shown here as if it counted");
+            self.warn(name, "is on trial (mode = \"monitor\"), and is shown here as if it counted");
         }
-        if let Some(pin) = guard.sha256.filter(|pin| *pin != module.digest) {
-            self.warn(&name, &format!("would be refused at gate pin: policies.slots.{name}.sha256 is {}", pin.short()));
+        if let Err(refusal) = gate::vouched(&self.config, name, stem, contents) {
+            self.warn(name, &format!("would be refused at gate {}: {}", refusal.gate, refusal.reason));
         }
         let mut config = self.config.clone();
         config.slots.entry(name.clone()).or_default().mode = Mode::Enforce;
-        let before = self.policies.get(&name);
-        if before.is_some_and(|before| before.sidecar.is_some()) && contents.sidecar.is_none() {
-            self.warn(&name, "has settings in force, and none lie beside the file");
-        }
+        let before = self.policies.get(name);
+        let loses_settings = before.is_some_and(|before| before.sidecar.is_some()) && contents.sidecar.is_none();
         // A file without a number takes the place of the one that it replaces.
-        let is_numbered = folder::name_of(&stem) != stem;
-        let before = self.policies.get(&name);
-        let stem = before.filter(|_| !is_numbered).map_or(stem, |before| before.stem.clone());
-        let version = gate::settle(&config, &Tallies::default(), &name, &stem, module, contents.sidecar.as_deref())
+        let is_numbered = folder::name_of(stem) != stem;
+        let stem = before.filter(|_| !is_numbered).map_or(stem, |before| &before.stem);
+        let sidecar = contents.sidecar.as_deref();
+        let version = gate::settle(&config, &Tallies::default(), name, stem, Arc::clone(module), sidecar)
             .map_err(Error::Refused)?;
+        if loses_settings {
+            self.warn(name, "has settings in force, and none lie beside the file");
+        }
         for advice in &version.advice {
             self.warnings.push(format!("policy {name}: {advice}"));
         }
         let digest = version.module.digest.clone();
-        self.blocked.remove(&name);
+        self.blocked.remove(name);
         let replaces = self.policies.insert(name.clone(), version).map(|before| before.module.digest.clone());
-        Ok(Seated { name, digest, replaces })
+        Ok(Seated { name: name.clone(), digest, replaces })
     }
 
     /// Does without a policy, as if a person had retired it.
@@ -167,25 +184,33 @@ impl Lineup {
 
     /// Returns all of it as if it were in force.
     pub fn generation(&self) -> Generation {
-        let mut in_order: Vec<&Version> = self.policies.values().collect();
-        in_order.sort_by_cached_key(|version| order(&version.stem));
-        let slots = in_order.into_iter().flat_map(|version| &version.slots);
-        let slots: Vec<Arc<Slot>> = slots.filter(|slot| slot.mode == Mode::Enforce).cloned().collect();
+        let slots = in_order(self.policies.values()).into_iter().filter(|slot| slot.mode == Mode::Enforce).collect();
         let blocked = self.blocked.values().flatten().cloned().collect();
         let (monitor, redaction) = (self.monitor.clone(), Arc::clone(&self.redaction));
         Generation { number: 0, slots, blocked, monitor, redaction, recorder: None }
     }
 
+    fn fill(&mut self, written: Option<(Ledger, Page)>) -> Result<(), Error> {
+        match written {
+            Some((ledger, page)) => self.restore(&ledger, &page),
+            None => self.read_folder()?,
+        }
+        self.demand_required();
+        Ok(())
+    }
+
     fn restore(&mut self, ledger: &Ledger, page: &Page) {
         for (name, entry) in page.policies.iter().filter(|(name, _)| !page.disabled.contains_key(*name)) {
-            let sidecar = entry.live.sidecar.as_deref();
+            let Kept { module, sidecar, signatures } = &entry.live;
             let unread = |error: std::io::Error| format!("the version in force cannot be read: {error}");
-            let bytes = ledger.module(&entry.live.module).map_err(unread);
-            let version = bytes
-                .and_then(|bytes| self.settle(name, &entry.stem, &bytes, sidecar).map_err(|refusal| refusal.reason));
-            match version {
+            let contents = ledger.module(module).map_err(unread).map(|module| Contents {
+                module,
+                sidecar: sidecar.clone(),
+                signatures: signatures.clone(),
+            });
+            match contents.and_then(|contents| self.settle(name, &entry.stem, &contents)) {
                 Ok(version) => drop(self.policies.insert(name.clone(), version)),
-                Err(reason) => self.leave_out(name, sidecar, &reason),
+                Err(reason) => self.leave_out(name, sidecar.as_deref(), &reason),
             }
         }
         // Who was retired is not missed, and who is disabled abstains.
@@ -202,11 +227,7 @@ impl Lineup {
                 continue;
             }
             let sidecar = file.contents.as_ref().ok().and_then(|contents| contents.sidecar.clone());
-            let version = file.contents.and_then(|contents| {
-                let settled = self.settle(&file.name, &file.stem, &contents.module, sidecar.as_deref());
-                settled.map_err(|refusal| format!("refused at gate {}: {}", refusal.gate, refusal.reason))
-            });
-            match version {
+            match file.contents.and_then(|contents| self.settle(&file.name, &file.stem, &contents)) {
                 Ok(version) => drop(self.policies.insert(file.name, version)),
                 Err(reason) => self.leave_out(&file.name, sidecar.as_deref(), &reason),
             }
@@ -214,14 +235,14 @@ impl Lineup {
         Ok(())
     }
 
-    fn settle(&self, name: &str, stem: &str, bytes: &[u8], sidecar: Option<&str>) -> Result<Version, Refusal> {
-        let digest = Digest::of(bytes);
-        if self.config.guard(name).sha256.is_some_and(|pin| pin != digest) {
-            let reason = format!("its sha256 is not the one in policies.slots.{name}");
-            return Err(Refusal { slot: name.to_owned(), gate: Gate::Pin, reason });
-        }
-        let module: Arc<Module> = gate::interface(&self.engine, &self.config, name, bytes)?;
-        gate::settle(&self.config, &Tallies::default(), name, stem, module, sidecar)
+    /// Has a version pass the gates that the daemon has it pass when it starts.
+    fn settle(&self, name: &str, stem: &str, contents: &Contents) -> Result<Version, String> {
+        let settled = || {
+            gate::vouched(&self.config, name, stem, contents)?;
+            let module = gate::interface(&self.engine, &self.config, None, name, &contents.module)?;
+            gate::settle(&self.config, &Tallies::default(), name, stem, module, contents.sidecar.as_deref())
+        };
+        settled().map_err(|refusal: Refusal| format!("refused at gate {}: {}", refusal.gate, refusal.reason))
     }
 
     /// Notes a policy that cannot be taken in, and blocks what may not go without it.
@@ -251,10 +272,12 @@ impl Lineup {
     }
 }
 
-/// Reads what a daemon has in force; none if it never had anything.
-fn written(state: &Path) -> std::io::Result<Option<(Ledger, Page)>> {
+/// Reads what a daemon has in force; none if it never had anything, or keeps nothing.
+fn written(config: &Config) -> Result<Option<(Ledger, Page)>, String> {
+    let Some(state) = config.state.as_deref() else { return Ok(None) };
     let ledger = Ledger::at(state);
-    let page = ledger.read()?;
+    let unread = |error| format!("what the daemon has in force cannot be read in {} ({error})", state.display());
+    let page = ledger.read().map_err(unread)?;
     Ok((page.generation > 0).then_some((ledger, page)))
 }
 

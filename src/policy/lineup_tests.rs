@@ -2,7 +2,9 @@ use tempfile::TempDir;
 
 use super::super::guest::{Guest, abstains, named};
 use super::super::reload::Policies;
+use super::super::signer::Signer;
 use super::*;
+use crate::policy::PublicKey;
 
 /// A folder of policies: file name and content.
 fn folder(files: &[(&str, Vec<u8>)]) -> (TempDir, Config) {
@@ -89,4 +91,50 @@ fn a_candidate_that_the_daemon_would_refuse_is_refused_with_its_words() {
     lineup.seat(&desk.path().join("trial.wasm")).unwrap();
     assert!(lineup.warnings()[0].contains("gate pin") && lineup.warnings()[1].contains("on trial"));
     assert_eq!(slots(&lineup), ["names", "trial"]);
+}
+
+#[test]
+fn whom_the_site_does_not_trust_is_not_in_force_and_a_candidate_is_looked_at_before_it_is_signed() {
+    let ours = Signer::new();
+    let signed = |file: &str, bytes: &[u8]| ours.sign(file, bytes).into_bytes();
+    let (folder, mut config) = folder(&[
+        ("10-names.wasm", naming("a")),
+        ("10-names.toml", Vec::new()),
+        ("10-names.wasm.minisig", signed("10-names.wasm", &naming("a"))),
+        ("10-names.toml.minisig", signed("10-names.toml", b"")),
+        ("20-stranger.wasm", naming("b")),
+    ]);
+    config.keys.insert("release".to_owned(), PublicKey::try_from(ours.public_key()).unwrap());
+    let state = tempfile::tempdir().unwrap();
+    let in_folder = Lineup::in_force(&config).unwrap();
+    config.state = Some(state.path().to_owned());
+    drop(Policies::open(config.clone()).unwrap());
+    let in_state = Lineup::in_force(&config).unwrap();
+    for lineup in [in_folder, in_state.clone()] {
+        assert_eq!(slots(&lineup), ["names"]);
+    }
+    let mut lineup = in_state;
+    lineup.seat(&folder.path().join("20-stranger.wasm")).unwrap();
+    assert_eq!(slots(&lineup), ["names", "stranger"]);
+    assert!(lineup.warnings()[0].contains("stranger would be refused at gate signature: "), "{:?}", lineup.warnings());
+
+    // A key was withdrawn since it was written down.
+    config.keys = [("new".to_owned(), PublicKey::try_from(Signer::new().public_key()).unwrap())].into();
+    let lineup = Lineup::in_force(&config).unwrap();
+    assert_eq!((slots(&lineup), lineup.generation().blocked.len()), (Vec::new(), 1));
+    assert!(lineup.warnings()[0].contains("names is left out: refused at gate signature: "), "{:?}", lineup.warnings());
+}
+
+#[test]
+fn where_the_folder_may_not_stand_for_what_cannot_be_read_it_is_said_who_can() {
+    let (_folder, mut config) = folder(&[("10-names.wasm", naming("a"))]);
+    let state = tempfile::tempdir().unwrap();
+    std::fs::write(state.path().join("live.json"), "{").unwrap();
+    config.state = Some(state.path().to_owned());
+    let lineup = Lineup::in_force(&config).unwrap();
+    assert_eq!(slots(&lineup), ["names"]);
+    assert!(lineup.warnings()[0].ends_with(", so the folder stands for it"), "{:?}", lineup.warnings());
+    let engine = engine::start(&config.limits).unwrap();
+    let error = Lineup::as_written(&config, &engine).unwrap_err().to_string();
+    assert!(error.contains("become the daemon's user"), "{error}");
 }

@@ -5,7 +5,8 @@
 //!                                          │    └────► decision  a fresh instance per slot, for one job
 //!                                          └ slot ─ need (what it may see) ─ call (limits) ─ bindings (wit) ─ chain
 //!
-//! workbench (a file by itself, for its author) ─ written (questions as JSON) ─ cases ─ contract (schemas, its page)
+//! workbench (a file by itself, for its author) ─ asking (again and again) ─ written (questions as JSON) ─ cases
+//! contract (schemas, its page)
 //! ```
 //!
 //! A policy imports nothing, so its verdict is a function of the question; that is why answers may be remembered.
@@ -16,6 +17,7 @@
 mod again;
 mod answers;
 mod asked;
+mod asking;
 mod binding;
 mod bindings;
 mod book;
@@ -23,11 +25,13 @@ mod call;
 mod cases;
 mod chain;
 mod check;
+mod code_cache;
 mod component;
 mod composed;
 mod config;
 mod contract;
 mod decision;
+mod deserialize;
 mod digest;
 mod engine;
 mod explain;
@@ -39,6 +43,7 @@ mod history;
 mod laws;
 mod ledger;
 mod lineup;
+mod loosening;
 mod mask;
 mod monitor;
 mod need;
@@ -47,9 +52,15 @@ mod question;
 mod record;
 mod recorder;
 mod redaction;
+mod rehearsal;
 mod reload;
+mod replay;
+mod replay_gate;
 mod seal;
+mod signature;
+mod spoken;
 mod status;
+mod stopwatch;
 mod table_gates;
 mod tally;
 mod turn;
@@ -65,9 +76,12 @@ mod written;
 mod guest;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod signer;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
 pub use asked::{Asked, EndedSo, JobAsked, MatchAsked, NameAsked, Sent, SentValue};
+pub use asking::{Asking, Kept};
 pub use call::CallError;
 pub use cases::{Asks, Case, Cases, Checked, Difference};
 pub use check::{CheckReport, check};
@@ -83,11 +97,17 @@ pub use lineup::{Lineup, Seated};
 pub use pass::{Pass, World};
 pub use record::{Answered, Composed, Failure, FailureClass, Fate, Record, SlotTold, Told as ToldBySlot};
 pub use recorder::{Batch, Decisions};
+pub use rehearsal::{Rehearsal, Wanted};
 pub use reload::{Error, Policies};
-pub use seal::{NotOpened, PrivateKey, PublicKey};
-pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus, Totals};
+pub use replay::{Example, Kind, Replayed};
+pub use replay_gate::PastDecisions;
+pub use seal::{NotOpened, PrivateKey, PublicKey as SealingKey};
+pub use signature::{PublicKey, Signed};
+pub use spoken::Spoken;
+pub use status::{Change, ChangeKind, Gate, Refusal, ReloadCost, ReloadReport, SlotState, SlotStatus, Stage, Standing};
 pub use table_gates::{Comparison, Objection, TableGates};
 pub use tally::{BOUNDS_US, Usage};
 pub use turning::{ParameterEdit, Turn, Turning};
+pub use verdict::{Decision, ParametersAnswer};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

@@ -108,10 +108,7 @@ struct Words(BTreeMap<String, u32>);
 
 impl<'g> Pass<'g> {
     pub(super) fn new(generation: &'g Generation, world: &'g World) -> Self {
-        let asked = |slot: &&Arc<Slot>| {
-            slot.module.hooks.contains(&Hook::Matching) || slot.module.hooks.contains(&Hook::Naming)
-        };
-        let seats = generation.slots.iter().filter(asked).map(Seat::new).collect();
+        let seats = generation.of_the_table().map(Seat::new).collect();
         let recorder = generation.recorder.as_deref().filter(|recorder| recorder.is_heard());
         let left = recorder.map_or(0, |recorder| recorder.most_of_pass);
         let samples = Samples { recorder, generation: generation.number, left };
@@ -142,19 +139,8 @@ impl<'g> Pass<'g> {
         matched
     }
 
-    pub(super) fn matches_heard(
-        &mut self,
-        controller: &Controller,
-        project: &Project,
-        expression: Option<&Expression>,
-        node: &Node,
-        classic: bool,
-    ) -> (Result<Matched, Undecided>, Vec<Spoken>) {
-        let (matched, heard) = self.hear_matches(controller, project, expression, node, classic);
-        (matched, self.spoken(&heard))
-    }
-
-    fn hear_matches(
+    /// Decides, and says who was heard; nothing is taken down.
+    pub(super) fn hear_matches(
         &mut self,
         controller: &Controller,
         project: &Project,
@@ -234,19 +220,8 @@ impl<'g> Pass<'g> {
         names
     }
 
-    pub(super) fn names_heard(
-        &mut self,
-        controller: &Controller,
-        project: &Project,
-        short_name_unique: bool,
-        node: &Node,
-        atoms: &BTreeSet<String>,
-    ) -> (Result<Names, Undecided>, Vec<Spoken>) {
-        let (names, heard) = self.hear_names(controller, project, short_name_unique, node, atoms);
-        (names, self.spoken(&heard))
-    }
-
-    fn hear_names(
+    /// Decides, and says who was heard; nothing is taken down.
+    pub(super) fn hear_names(
         &mut self,
         controller: &Controller,
         project: &Project,
@@ -318,7 +293,7 @@ impl<'g> Pass<'g> {
     }
 
     /// Returns who said what about the present pair. What was remembered has cost nothing.
-    fn spoken<A: Send + Sync + 'static>(&self, heard: &[Heard<'g, A>]) -> Vec<Spoken>
+    pub(super) fn spoken<A: Send + Sync + 'static>(&self, heard: &[Heard<'g, A>]) -> Vec<Spoken>
     where
         Explained<A>: Written,
     {

@@ -157,6 +157,11 @@ impl Record {
         serde_json::from_str(json).map_err(|error| format!("the record is not understood: {error}"))
     }
 
+    /// Returns why the question cannot be put again, if too little of it was kept.
+    pub(super) fn unknown(&self) -> Option<String> {
+        self.cut.then(|| "the question was too large to be kept".to_owned())
+    }
+
     pub(super) fn shortened(mut self) -> Self {
         self.cut = true;
         self.asked.shorten();
@@ -206,6 +211,9 @@ impl Failure {
 }
 
 impl FailureClass {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Trap, Self::Fuel, Self::Deadline, Self::Memory, Self::Invalid, Self::Configure];
+
     pub(super) fn of(error: &CallError) -> Self {
         match error {
             CallError::Trap(_) => Self::Trap,
@@ -216,18 +224,22 @@ impl FailureClass {
             CallError::Configure(_) => Self::Configure,
         }
     }
-}
 
-impl fmt::Display for FailureClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             Self::Trap => "trap",
             Self::Fuel => "fuel",
             Self::Deadline => "deadline",
             Self::Memory => "memory",
             Self::Invalid => "invalid",
             Self::Configure => "configure",
-        })
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
-use super::asked::{Asked, JobAsked, Sent, SentValue};
+use super::asked::{Asked, Sent, SentValue};
 use super::record::{Answered, Record};
 use super::redaction::{Raw, Redaction};
 
@@ -168,10 +168,7 @@ impl Taken {
 impl Asked {
     /// Lets go of what is too much to wait in memory; returns whether the question is still a whole one.
     fn bound(&mut self) -> bool {
-        let job: &mut JobAsked = match self {
-            Self::Filter(job) | Self::BuildStarted(job) | Self::BuildEnded(job, _) => job,
-            Self::Names(_) | Self::Matches(_) => return true,
-        };
+        let Some(job) = self.job_mut() else { return true };
         let size = |sent: &Sent| {
             let value = if let SentValue::Shown(value) = &sent.value { value.len() } else { 0 };
             sent.name.len() + value + size_of::<Sent>()

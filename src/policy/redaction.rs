@@ -71,17 +71,15 @@ impl Redaction {
     }
 
     /// Returns a question of which every value is known as it may be kept.
-    pub(super) fn cover(&self, asked: Asked) -> Asked {
-        match asked {
-            Asked::Filter(job) => Asked::Filter(self.cover_job(job)),
-            Asked::BuildStarted(job) => Asked::BuildStarted(self.cover_job(job)),
-            Asked::BuildEnded(job, ending) => Asked::BuildEnded(self.cover_job(job), ending),
-            of_table @ (Asked::Names(_) | Asked::Matches(_)) => of_table,
+    pub(super) fn cover(&self, mut asked: Asked) -> Asked {
+        if let Some(job) = asked.job_mut() {
+            self.cover_job(job);
         }
+        asked
     }
 
-    fn cover_job(&self, mut job: JobAsked) -> JobAsked {
-        let hidden = self.hidden(&job);
+    fn cover_job(&self, job: &mut JobAsked) {
+        let hidden = self.hidden(job);
         let sealed = match &self.seal_to {
             Some(key) if !hidden.is_empty() => key.seal(&hidden),
             _ => None,
@@ -92,7 +90,6 @@ impl Redaction {
             sent.value = cover.clone();
         }
         job.sealed = sealed;
-        job
     }
 
     /// Returns what may be told of a decision about a question; of that, every value that is known counts.

@@ -92,7 +92,8 @@ fn granted(grants: &[Grant]) -> SlotGuard {
 fn talkative(secret: &str) -> Arc<Generation> {
     let named = [("P0", 2, secret), ("P1", 2, secret), (secret, 1, ""), ("P2", 1, "")];
     let held = Bytes::default().byte(3).text(secret).text(secret).none_pair();
-    let guest = Guest::new("p").filter(&rules(&named, false, secret)).function("offline", "build-ended", held.code());
+    let started = Bytes::default().byte(0).text(secret).none_pair();
+    let guest = Guest::new("p").filter(&rules(&named, false, secret)).offline(&started, &held);
     generation_of(&guest.needs_values(), None, granted(&[Grant::Values, Grant::Rewrite]))
 }
 

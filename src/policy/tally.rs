@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::CallError;
 use super::component::Hook;
+use super::record::FailureClass;
 use super::verdict::{EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer};
 use super::would::{Change, Would};
 
@@ -21,8 +22,6 @@ pub const BOUNDS_US: [u64; 22] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
     1_000_000, 2_000_000, 5_000_000, 10_000_000,
 ];
-
-const ERRORS: [&str; 6] = ["trap", "fuel", "deadline", "memory", "invalid", "configure"];
 
 /// More than any hook has words.
 const MOST_WORDS: usize = 8;
@@ -66,7 +65,7 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 struct HookTally {
     verdicts: [AtomicU64; MOST_WORDS],
-    errors: [AtomicU64; ERRORS.len()],
+    errors: [AtomicU64; FailureClass::ALL.len()],
     latency: [AtomicU64; BOUNDS_US.len() + 1],
     nanoseconds: AtomicU64,
     fuel: AtomicU64,
@@ -123,7 +122,7 @@ impl Tally {
         let tally = self.of(A::HOOK);
         match answer {
             Ok(explained) => add(&tally.verdicts[explained.answer.place()], 1),
-            Err(error) => add(&tally.errors[class(error)], 1),
+            Err(error) => add(&tally.errors[FailureClass::of(error) as usize], 1),
         }
         let nanoseconds = u64::try_from(cost.time.as_nanos()).unwrap_or(u64::MAX);
         add(&tally.latency[bucket(nanoseconds)], 1);
@@ -167,7 +166,7 @@ impl Tally {
             hook,
             calls: latency.iter().sum(),
             verdicts: by_word(words(hook), &tally.verdicts),
-            errors: by_word(&ERRORS, &tally.errors),
+            errors: by_word(&FailureClass::ALL.map(FailureClass::as_str), &tally.errors),
             p50_us: quantile(&latency, 50),
             p99_us: quantile(&latency, 99),
             latency,
@@ -266,18 +265,6 @@ impl Word for EndAnswer {
             Self::Offline(_) => 4,
             Self::Held(_) => 5,
         }
-    }
-}
-
-/// Returns the place of an error's class.
-fn class(error: &CallError) -> usize {
-    match error {
-        CallError::Trap(_) => 0,
-        CallError::Fuel => 1,
-        CallError::Deadline => 2,
-        CallError::Memory => 3,
-        CallError::Invalid(_) => 4,
-        CallError::Configure(_) => 5,
     }
 }
 

@@ -68,7 +68,7 @@ fn every_answer_and_every_error_is_counted_under_a_word_of_its_hook() {
 fn words_are_there_before_they_are_said() {
     let usage = Tally::default().usage("p", Hook::Parameters, true);
     assert_eq!(usage.verdicts.len(), 4);
-    assert_eq!(usage.errors.len(), ERRORS.len());
+    assert_eq!(usage.errors.len(), FailureClass::ALL.len());
     assert_eq!(
         usage.would_have.keys().map(String::as_str).collect::<Vec<_>>(),
         ["drop", "fail", "pass", "reject", "set"]

@@ -34,17 +34,27 @@ pub(super) enum MatchingAnswer {
     Satisfies(BTreeSet<String>),
 }
 
+/// Whether there is a build, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ParametersAnswer {
+pub enum ParametersAnswer {
+    /// Everything passes.
     Abstain,
+    /// No build is started.
     Reject,
-    Rules { named: Vec<(String, Decision)>, closed: bool },
+    Rules {
+        /// By name, in the policy's order.
+        named: Vec<(String, Decision)>,
+        /// Parameters without a rule need another policy's `allow`; else they pass.
+        closed: bool,
+    },
 }
 
+/// What becomes of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     Allow,
     Drop,
+    /// Passes this value instead.
     Set(String),
 }
 
@@ -101,6 +111,10 @@ impl MatchingAnswer {
 
 /// Shortens a text to what is shown and takes control characters out of it.
 pub(super) fn shown(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
+    if text.len() <= LONGEST_TEXT && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut shown: String = text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST_TEXT).is_some() {
         shown.push('…');

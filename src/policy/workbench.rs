@@ -17,6 +17,7 @@ use super::component::{Description, Hook, Module};
 use super::config::{Config, Grant, Limits};
 use super::digest::Digest;
 use super::folder::{self, Contents};
+use super::signature::Signed;
 use super::status::{Gate, Refusal};
 use super::written::{Question, Verdict};
 use super::{engine, gate, reload};
@@ -39,6 +40,7 @@ pub struct Inspection {
     pub size: u64,
     pub description: Description,
     pub hooks: BTreeSet<Hook>,
+    pub signed: Signed,
     /// Always empty, else it would not have been loaded: its verdicts are a function of question and settings.
     pub imports: Vec<String>,
     pub limits: Limits,
@@ -97,7 +99,7 @@ impl Workbench {
         let (stem, contents) = file
             .and_then(|file| Ok((file.stem, file.contents?)))
             .map_err(|reason| refuse(Gate::Folder, format!("{}: {reason}", path.display())))?;
-        let module = Module::load(engine, &contents.module, &config.limits).map_err(|error| {
+        let module = Module::load(engine, &contents.module, &config.limits, None).map_err(|error| {
             let shown = path.display().to_string();
             let component = path.with_extension("component.wasm").display().to_string();
             // The line to run, with this file's name in it.
@@ -114,6 +116,7 @@ impl Workbench {
             size: self.contents.module.len() as u64,
             description: self.module.description.clone(),
             hooks: self.module.hooks.clone(),
+            signed: gate::signed(&self.config, &self.name, &self.stem, &self.contents),
             imports: Vec::new(),
             limits: self.config.limits.clone(),
         }
@@ -172,25 +175,23 @@ impl Workbench {
         time: Duration,
         most: usize,
     ) -> Result<Cost, CallError> {
-        let question = self.seen(question, grants)?;
-        let start = || Instance::start(&self.module, settings, &self.config.limits);
+        let asking = self.asking(settings, question, grants)?;
         let (time, most) = (time / 2, most.max(1));
         let fresh = spread(time, most, || {
-            let mut instance = start()?;
-            question.ask(&mut instance)?;
-            Ok(self.config.limits.fuel.saturating_sub(instance.fuel_left()))
+            let mut instance = asking.keep()?;
+            instance.ask()?;
+            Ok(instance.fuel_in_all())
         })?;
-        let mut instance = start()?;
-        let configured = instance.fuel_left();
-        question.ask(&mut instance)?;
+        let mut instance = asking.keep()?;
+        instance.ask()?;
         let kept = spread(time, most, || {
-            question.ask(&mut instance)?;
-            Ok(configured.saturating_sub(instance.fuel_left()))
+            instance.ask()?;
+            Ok(instance.fuel())
         })?;
         Ok(Cost { fresh, kept })
     }
 
-    fn seen(&self, question: &Question, grants: Option<&BTreeSet<Grant>>) -> Result<Question, CallError> {
+    pub(super) fn seen(&self, question: &Question, grants: Option<&BTreeSet<Grant>>) -> Result<Question, CallError> {
         let hook = question.call().hook();
         if !self.module.hooks.contains(&hook) {
             return Err(CallError::Invalid(format!("the policy does not export {hook}, so it is never asked")));

@@ -91,7 +91,7 @@ fn parameters_are_told_by_name_and_never_by_value() {
 fn what_becomes_of_the_node() {
     let (slot, reason): (Arc<str>, _) = ("p".into(), String::new());
     let share = Start::Share { slot: slot.clone(), reason: reason.clone() };
-    let reserve = |slot: &str| Start::Reserve { slot: slot.into(), reason: String::new() };
+    let reserve = |slot: &str| Start::Reserve { slot: slot.into(), reason: String::new(), single_use: false };
     check(&build_started(&Start::Classic, &share), &["share: shared the node"]);
     check(&build_started(&share, &reserve("p")), &["reserve: reserved the node"]);
     // Another policy does it already.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::journal::{Journal, NewDecision};
+use crate::journal::{Decision, Journal, NewDecision};
 use crate::policy::{Batch, Decisions, Record, ToldBySlot};
 
 /// Decisions written at once.
@@ -69,11 +69,10 @@ fn row(record: &Record) -> NewDecision {
     let mut policies: Vec<String> = record.told.iter().map(|told| told.policy.clone()).collect();
     policies.dedup();
     let job = record.asked.job();
-    NewDecision {
+    let decision = Decision {
         at: SystemTime::UNIX_EPOCH + Duration::from_millis(record.at),
         generation: record.generation,
         call: record.asked.call().to_string(),
-        of_table: job.is_none(),
         controller: record.asked.controller().name.to_string(),
         project: record.asked.project().name.to_string(),
         function: job.map(|job| job.function.to_string()),
@@ -81,6 +80,6 @@ fn row(record: &Record) -> NewDecision {
         verdict: record.verdict.word().to_owned(),
         failed: record.told.iter().any(|told| matches!(told.answer, ToldBySlot::Failure(_))),
         why: record.why.clone(),
-        record: record.to_json(),
-    }
+    };
+    NewDecision { decision, of_table: job.is_none(), record: record.to_json() }
 }

@@ -15,7 +15,7 @@ use super::snapshot::{Controller, Snapshot};
 use super::table::{FunctionTable, Note, table};
 use super::table_diff::{TableDiff, diff};
 use crate::domain::{ControllerName, FunctionName, Mode, Node, NodeName, Project, ProjectName};
-use crate::policy::{self, Digest, Generation, Limits, Policies, SlotGuard, SlotState};
+use crate::policy::{self, Digest, Generation, Limits, Policies, PublicKey, SlotGuard, SlotState};
 
 /// The form of what is written; another one is not read.
 const FORM: u32 = 1;
@@ -68,6 +68,10 @@ pub struct FleetPolicies {
     pub state: Option<PathBuf>,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub keys: BTreeMap<String, PublicKey>,
+    #[serde(default)]
+    pub signed: Option<bool>,
     #[serde(default)]
     pub slots: BTreeMap<String, SlotGuard>,
     #[serde(default)]
@@ -202,7 +206,8 @@ impl Fleet {
 
 impl FleetPolicies {
     fn of(policies: &Policies) -> Self {
-        let policy::Config { folder, state, limits, slots, secret_parameters, .. } = policies.config().clone();
+        let policy::Config { folder, state, limits, keys, signed, slots, secret_parameters, .. } =
+            policies.config().clone();
         // Whoever reads it is elsewhere.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let statuses = policies.list().into_iter().filter(|status| status.state != SlotState::Disabled);
@@ -210,6 +215,8 @@ impl FleetPolicies {
             folder: absolute(folder),
             state: state.map(absolute),
             limits,
+            keys,
+            signed,
             slots,
             secret_parameters,
             in_force: statuses.filter_map(|status| Some((status.name, status.digest?))).collect(),
@@ -221,6 +228,8 @@ impl FleetPolicies {
         policy::Config {
             state: self.state.clone(),
             limits: self.limits.clone(),
+            keys: self.keys.clone(),
+            signed: self.signed,
             slots: self.slots.clone(),
             secret_parameters: self.secret_parameters.clone(),
             ..policy::Config::new(&self.folder)

@@ -90,8 +90,8 @@ pub(super) trait Rules {
     fn is_pinnable(&self, project: &Project) -> bool;
 }
 
-/// The usage of a node, and those of its labels that matter.
-pub(super) type NodeClass = (Mode, BTreeSet<String>);
+/// Whether it is the controller's own node, its usage, and those of its labels that matter.
+pub(super) type NodeClass = (bool, Mode, BTreeSet<String>);
 
 /// What [`Rules::matches`] is asked.
 #[derive(Debug)]
@@ -237,6 +237,23 @@ impl FunctionTable {
         distinct.into_values()
     }
 
+    /// Returns every name that somebody offers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &FunctionName> {
+        self.owners.keys()
+    }
+
+    /// Returns the project that a name means, wherever it is offered.
+    pub(super) fn owner_of(&self, name: &FunctionName) -> Option<&ProjectName> {
+        self.owners.get(name)
+    }
+
+    /// Returns the table with other rows, one for each of its own in their order. What names mean by the rules stays.
+    pub(super) fn with_rows(&self, rows: impl IntoIterator<Item = Arc<Row>>) -> Self {
+        let Self { rows: places, owners, notes } = self;
+        let rows = places.keys().cloned().zip(rows).collect();
+        Self { rows, owners: owners.clone(), notes: notes.clone() }
+    }
+
     /// Returns the project that a name means on a controller, whichever of its nodes offers it.
     pub(super) fn project_named(&self, controller: &ControllerName, project_part: &str) -> Option<&ProjectName> {
         self.rows
@@ -252,19 +269,29 @@ impl FunctionTable {
         !self.notes.iter().any(|note| matches!(note, Note::Undecided { .. }))
     }
 
-    /// Returns a table that offers functions of one project on nodes of one controller.
+    /// Returns a table that offers projects under their own names on nodes of one controller.
     #[cfg(test)]
     pub(super) fn offering(places: &[(&str, &str)]) -> Self {
+        let places: Vec<_> = places.iter().map(|(node, name)| (*node, *name, *name)).collect();
+        Self::giving(&places)
+    }
+
+    /// Returns a table that offers projects on nodes of one controller: node, project, `PART` or `PART:LABEL`.
+    #[cfg(test)]
+    pub(super) fn giving(places: &[(&str, &str, &str)]) -> Self {
         let mut rows: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for (node, name) in places {
-            let function = BuildFunction::new(*name, None);
-            let project = ProjectName::new(*name);
+        for (node, project, name) in places {
+            let (part, label) = name.split_once(':').map_or((*name, None), |(part, label)| (part, Some(label)));
+            let (function, project) = (BuildFunction::new(part, label), ProjectName::new(*project));
             let offer = Offer { project, function, is_pipeline: false, holds_executor: true, widened: false };
             let function = offer.function.name().unwrap();
             rows.entry((ControllerName::new("ci"), NodeName::agent(*node))).or_default().insert(function, offer);
         }
-        let rows = rows.into_iter().map(|(place, offers)| (place, Arc::new(Row::new(offers)))).collect();
-        Self { rows, ..Self::default() }
+        let rows: BTreeMap<_, _> =
+            rows.into_iter().map(|(place, offers)| (place, Arc::new(Row::new(offers)))).collect();
+        let offers = rows.values().flat_map(|row| row.iter());
+        let owners = offers.map(|(name, offer)| (name.clone(), offer.project.clone())).collect();
+        Self { rows, owners, ..Self::default() }
     }
 
     fn previous_offers<'a>(
@@ -285,6 +312,8 @@ impl FunctionTable {
 pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTable) -> FunctionTable {
     let shared_short_names = snapshot.shared_short_names();
     let mut candidates: Vec<Candidate> = Vec::new();
+    // What stays where the rules could not decide; alike as the nodes of a class are, they may have offered different things.
+    let mut kept: Vec<(usize, &NodeName, FunctionName, Offer)> = Vec::new();
     // By number of their class: nodes that offer the same, with their controller.
     let mut nodes: Vec<(&ControllerName, Vec<&Node>)> = Vec::new();
     let mut notes = BTreeSet::new();
@@ -311,9 +340,8 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                 expression: expression_of(project, controller),
                 short_name_unique: !shared_short_names.contains(project.name.short()),
             };
-            for (class, node) in
-                classes.iter().enumerate().filter_map(|(class, alike)| Some((first + class, *alike.first()?)))
-            {
+            for (class, alike) in classes.iter().enumerate().map(|(class, alike)| (first + class, alike)) {
+                let Some(&node) = alike.first() else { continue };
                 if rules.is_blocked(name, project, node) {
                     continue;
                 }
@@ -327,32 +355,57 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                             project: project.name.clone(),
                             error,
                         });
-                        let kept = previous.previous_offers(name, &node.name, &project.name);
-                        candidates.extend(kept.map(|(function, offer)| (class, function.clone(), offer.clone())));
+                        kept.extend(alike.iter().flat_map(|node| {
+                            let offers = previous.previous_offers(name, &node.name, &project.name);
+                            offers.map(|(function, offer)| (class, &node.name, function.clone(), offer.clone()))
+                        }));
                     }
                 }
             }
         }
     }
-    let owners = owners(&candidates, previous, &mut notes);
-    let mut by_class: BTreeMap<usize, BTreeMap<FunctionName, Offer>> = BTreeMap::new();
-    for (class, function, offer) in candidates {
-        if owners.get(&function) == Some(&offer.project) {
-            by_class.entry(class).or_default().insert(function, offer);
-        }
+    let wanted = candidates.iter().map(|(_, function, offer)| (function, &offer.project));
+    let wanted = wanted.chain(kept.iter().map(|(_, _, function, offer)| (function, &offer.project)));
+    let owners = owners(wanted, previous, &mut notes);
+    let is_owned = |function: &FunctionName, offer: &Offer| owners.get(function) == Some(&offer.project);
+    let mut by_class: Vec<Offers> = vec![Offers::new(); nodes.len()];
+    for (class, function, offer) in candidates.into_iter().filter(|(_, function, offer)| is_owned(function, offer)) {
+        by_class[class].insert(function, offer);
+    }
+    let mut kept_by_node: BTreeMap<(usize, &NodeName), Offers> = BTreeMap::new();
+    for (class, node, function, offer) in kept.into_iter().filter(|(_, _, function, offer)| is_owned(function, offer)) {
+        kept_by_node.entry((class, node)).or_default().insert(function, offer);
     }
     let mut rows = BTreeMap::new();
-    for (class, offers) in by_class {
-        let (controller, alike) = &nodes[class];
-        // What has not changed stays the same row, so that nobody has to look at its names.
-        let known = alike.iter().find_map(|node| previous.row(controller, &node.name));
-        let row = match known.filter(|known| known.offers == offers) {
-            Some(known) => Arc::clone(known),
-            None => Arc::new(Row::new(offers)),
-        };
-        rows.extend(alike.iter().map(|node| (((*controller).clone(), node.name.clone()), Arc::clone(&row))));
+    for (class, (offers, (controller, alike))) in by_class.into_iter().zip(nodes).enumerate() {
+        let (apart, alike): (Vec<&Node>, Vec<&Node>) =
+            alike.into_iter().partition(|node| kept_by_node.contains_key(&(class, &node.name)));
+        for node in apart {
+            let mut offers = offers.clone();
+            offers.extend(kept_by_node.remove(&(class, &node.name)).unwrap_or_default());
+            rows.extend(row_for(controller, &[node], offers, previous));
+        }
+        rows.extend(row_for(controller, &alike, offers, previous));
     }
     FunctionTable { rows, owners, notes }
+}
+
+/// Returns the one row of nodes that offer the same; none of those that offer nothing.
+fn row_for<'a>(
+    controller: &'a ControllerName,
+    alike: &'a [&Node],
+    offers: Offers,
+    previous: &FunctionTable,
+) -> impl Iterator<Item = ((ControllerName, NodeName), Arc<Row>)> + use<'a> {
+    // What has not changed stays the same row, so that nobody has to look at its names.
+    let known = alike.iter().find_map(|node| previous.row(controller, &node.name));
+    let row = match known.filter(|known| known.offers == offers) {
+        Some(known) => Some(Arc::clone(known)),
+        None if offers.is_empty() => None,
+        None => Some(Arc::new(Row::new(offers))),
+    };
+    let place = |node: &&Node| (controller.clone(), node.name.clone());
+    row.into_iter().flat_map(move |row| alike.iter().map(move |node| (place(node), Arc::clone(&row))))
 }
 
 /// Puts the online nodes of a controller together that the rules cannot tell apart.
@@ -444,19 +497,21 @@ pub(super) fn expression_of(project: &Project, controller: &Controller) -> Optio
     classic::matching::effective_label(project, controller.self_label()).map(Expression::lookup)
 }
 
+type Offers = BTreeMap<FunctionName, Offer>;
+
 /// What the nodes of a class could offer.
 type Candidate = (usize, FunctionName, Offer);
 
 /// Decides which project each name means: the incumbent while it still wants it, else the last one walked, which is
 /// how the plugin settles it.
-fn owners(
-    candidates: &[Candidate],
+fn owners<'a>(
+    wanted: impl Iterator<Item = (&'a FunctionName, &'a ProjectName)>,
     previous: &FunctionTable,
     notes: &mut BTreeSet<Note>,
 ) -> BTreeMap<FunctionName, ProjectName> {
     let mut wanted_by: BTreeMap<&FunctionName, BTreeSet<&ProjectName>> = BTreeMap::new();
-    for (_, function, offer) in candidates {
-        wanted_by.entry(function).or_default().insert(&offer.project);
+    for (function, project) in wanted {
+        wanted_by.entry(function).or_default().insert(project);
     }
     let mut owners = BTreeMap::new();
     for (function, projects) in wanted_by {
@@ -485,9 +540,14 @@ mod tests {
         widened: bool,
         fails: bool,
         named: Option<&'static str>,
+        sees_no_names: bool,
     }
 
     impl Rules for Classic {
+        fn class(&self, node: &Node) -> Option<NodeClass> {
+            self.sees_no_names.then_some((false, node.mode, BTreeSet::new()))
+        }
+
         fn is_blocked(&self, _: &ControllerName, project: &Project, _: &Node) -> bool {
             project.name.full() == "blocked"
         }
@@ -619,9 +679,12 @@ mod tests {
             vec![project("lint", None), project("new", None)],
             vec![node("a", &[]), node("b", &[])],
         )]);
-        let mut failing = Classic { fails: true, ..Classic::default() };
-        let kept = check(&after, &mut failing, &known, &["ci/a: build:lint=lint"]);
-        assert_eq!(kept.notes.len(), 2);
+        // Whether the nodes are asked about one by one or together.
+        for sees_no_names in [false, true] {
+            let mut failing = Classic { fails: true, sees_no_names, ..Classic::default() };
+            let kept = check(&after, &mut failing, &known, &["ci/a: build:lint=lint"]);
+            assert_eq!(kept.notes.len(), 2);
+        }
     }
 
     #[test]

@@ -19,9 +19,9 @@ use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::daemon::{Daemon, Failure};
 use super::decisions;
 use super::metrics::{self, Scrape};
-use crate::domain::human_duration;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
-use crate::runtime::status::{Mode, Status};
+use crate::domain::{ControllerName, NodeName, human_duration};
+use crate::policy::{Gate, ReloadReport, Standing};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
 
 /// No request needs a body.
 const LONGEST_BODY: usize = 64 << 10;
@@ -39,6 +39,7 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
         .route("/api/v1/status", get(status::<D>))
         .route("/api/v1/fleet", get(fleet::<D>))
         .route("/api/v1/builds", get(builds::<D>))
+        .route("/api/v1/nodes", get(nodes::<D>))
         .route("/api/v1/policies", get(policies::<D>))
         .merge(decisions::routes())
         .route_layer(guard(Need::Read));
@@ -46,6 +47,7 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
         .route("/api/v1/pause", post(|daemon| set_mode::<D>(daemon, Mode::Paused)))
         .route("/api/v1/resume", post(|daemon| set_mode::<D>(daemon, Mode::Serving)))
         .route("/api/v1/drain", post(|daemon| set_mode::<D>(daemon, Mode::Draining)))
+        .route("/api/v1/nodes/{node}/release", post(release::<D>))
         .route("/api/v1/policies/reload", post(reload::<D>))
         .route("/api/v1/policies/{name}/rollback", post(rollback::<D>))
         .route("/api/v1/policies/{name}/accept", post(accept::<D>))
@@ -127,7 +129,7 @@ async fn ready<D: Daemon>(State(daemon): State<Arc<D>>, ConnectInfo(caller): Con
 async fn metrics<D: Daemon>(State(daemon): State<Arc<D>>) -> Response {
     // While the daemon cannot say how it is, its policies still can.
     let status = daemon.status().await.ok();
-    let scrape = Scrape { status, policies: daemon.policies(), totals: daemon.policy_totals() };
+    let scrape = Scrape { status, standing: daemon.policies() };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], scrape.text()).into_response()
 }
 
@@ -159,7 +161,28 @@ async fn builds<D: Daemon>(
     Ok(Json(daemon.builds(limit).await.map_err(IntoResponse::into_response)?))
 }
 
-async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Vec<SlotStatus>> {
+async fn nodes<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<Nodes> {
+    Ok(Json(daemon.nodes().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    controller: Option<String>,
+}
+
+async fn release<D: Daemon>(
+    State(daemon): State<Arc<D>>,
+    Path(node): Path<String>,
+    owner: Result<Query<Owner>, QueryRejection>,
+) -> Result<Json<Released>, Response> {
+    let Query(Owner { controller }) = owner.map_err(|error| bad_request(error.body_text()))?;
+    let controller = controller.map(ControllerName::new);
+    let released = daemon.release(&NodeName::from(node), controller.as_ref()).await;
+    Ok(Json(released.map_err(IntoResponse::into_response)?))
+}
+
+async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Standing> {
     Json(daemon.policies())
 }
 

@@ -10,13 +10,16 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::decisions::{DecisionEntry, DecisionQuery, Known};
+use crate::domain::{ControllerName, NodeName};
 use crate::jenkins::install_crypto_provider;
-use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Turning};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step, Turning};
 use crate::runtime::fleet::Fleet;
-use crate::runtime::status::{Mode, Status};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
 
-/// A local daemon answers at once; only a change of policies may take as long as its compilation.
+/// A local daemon answers at once; only a change of policies may take as long as its compilation, and a controller as
+/// long as it likes.
 const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_FOR_JENKINS: Duration = Duration::from_secs(60);
 const PATIENCE_FOR_POLICIES: Duration = Duration::from_secs(4 * 60);
 
 /// A large fleet is a long answer.
@@ -68,7 +71,17 @@ impl Client {
         self.ask(Method::GET, &format!("api/v1/builds?limit={limit}"), PATIENCE).await
     }
 
-    pub async fn policies(&self) -> Result<Vec<SlotStatus>, ClientError> {
+    pub async fn nodes(&self) -> Result<Nodes, ClientError> {
+        self.ask(Method::GET, "api/v1/nodes", PATIENCE).await
+    }
+
+    pub async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, ClientError> {
+        let controller = controller.map(|name| format!("?controller={}", segment(name.as_str()))).unwrap_or_default();
+        let path = format!("api/v1/nodes/{}/release{controller}", segment(&node.to_string()));
+        self.ask(Method::POST, &path, PATIENCE_FOR_JENKINS).await
+    }
+
+    pub async fn policies(&self) -> Result<Standing, ClientError> {
         self.ask(Method::GET, "api/v1/policies", PATIENCE).await
     }
 
@@ -186,8 +199,8 @@ impl Client {
     }
 }
 
-fn segment(policy: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(policy, SEGMENT)
+fn segment(name: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(name, SEGMENT)
 }
 
 /// Returns the part of a query that waives gates.

@@ -5,11 +5,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::{BuildEntry, DecisionEntry};
+use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
-use crate::policy::{self, Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals, Turning};
+use crate::policy::{self, Explanation, Gate, Record, ReloadReport, Standing, Step, Turning};
 use crate::runtime::fleet::Fleet;
-use crate::runtime::status::{Mode, Status};
-use crate::runtime::{self, Runtime};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
+use crate::runtime::{self, ReleaseError, Runtime};
 
 /// The runtime answers at once, but only when it has found out what its Gearman server is.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,8 +22,14 @@ pub trait Daemon: Send + Sync + 'static {
     fn fleet(&self) -> impl Future<Output = Result<Fleet, Failure>> + Send;
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
-    fn policies(&self) -> Vec<SlotStatus>;
-    fn policy_totals(&self) -> Totals;
+    fn nodes(&self) -> impl Future<Output = Result<Nodes, Failure>> + Send;
+    /// Brings a node back that is offline because of the daemon.
+    fn release(
+        &self,
+        node: &NodeName,
+        controller: Option<&ControllerName>,
+    ) -> impl Future<Output = Result<Released, Failure>> + Send;
+    fn policies(&self) -> Standing;
     fn set_mode(&self, mode: Mode) -> Result<(), Failure>;
     /// Looks at the folder of policies now; the waived gates let everything pass.
     fn reload_policies(&self, waived: BTreeSet<Gate>) -> impl Future<Output = Result<ReloadReport, Failure>> + Send;
@@ -102,12 +109,16 @@ impl Daemon for Runtime {
         Ok(records.into_iter().map(BuildEntry::from).collect())
     }
 
-    fn policies(&self) -> Vec<SlotStatus> {
-        Self::policies(self).list()
+    async fn nodes(&self) -> Result<Nodes, Failure> {
+        Ok(Self::nodes(self).await?)
     }
 
-    fn policy_totals(&self) -> Totals {
-        Self::policies(self).totals()
+    async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, Failure> {
+        Ok(Self::release(self, node, controller).await?)
+    }
+
+    fn policies(&self) -> Standing {
+        Self::policies(self).standing()
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
@@ -124,7 +135,7 @@ impl Daemon for Runtime {
     }
 
     async fn freeze_policies(&self, frozen: bool) -> Result<ReloadReport, Failure> {
-        Ok(Self::policies(self).freeze(frozen).await)
+        Ok(Self::policies(self).freeze(frozen).await?)
     }
 
     async fn roll_back(&self, policy: &str) -> Result<ReloadReport, Failure> {
@@ -188,11 +199,25 @@ impl From<runtime::Error> for Failure {
     }
 }
 
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        match &error {
+            ReleaseError::Unknown { .. } | ReleaseError::UnknownThere { .. } | ReleaseError::UnknownController(_) => {
+                Self::NotFound(error.to_string())
+            }
+            ReleaseError::Jenkins { .. } | ReleaseError::Journal(_) => Self::Broken(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
 impl From<policy::Error> for Failure {
     fn from(error: policy::Error) -> Self {
         match &error {
             policy::Error::Unknown(_) => Self::NotFound(error.to_string()),
-            policy::Error::Engine(_) | policy::Error::State { .. } => Self::Broken(error.to_string()),
+            policy::Error::Engine(_) | policy::Error::State { .. } | policy::Error::NotWritten { .. } => {
+                Self::Broken(error.to_string())
+            }
             _ => Self::Refused(error.to_string()),
         }
     }

@@ -127,6 +127,7 @@ fn values(known: Body) -> Result<BTreeMap<String, String>, Response> {
     known.map(|Json(known)| known.values).map_err(bad)
 }
 
+#[expect(clippy::result_large_err, reason = "it is what axum answers with")]
 fn answer<T>(answer: Result<T, Failure>) -> Answer<T> {
     answer.map(Json).map_err(IntoResponse::into_response)
 }
@@ -139,10 +140,10 @@ impl From<DecisionQuery> for Wanted {
     }
 }
 
-impl From<Decision> for DecisionEntry {
-    fn from(decision: Decision) -> Self {
+impl From<(i64, Decision)> for DecisionEntry {
+    fn from((id, decision): (i64, Decision)) -> Self {
         Self {
-            id: decision.id,
+            id,
             at_ms: milliseconds(decision.at),
             generation: decision.generation,
             call: decision.call,

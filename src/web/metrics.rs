@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::policy::{BOUNDS_US, Mode, SlotState, SlotStatus, Totals, Usage};
+use crate::policy::{BOUNDS_US, Mode, SlotState, SlotStatus, Standing, Usage};
 use crate::runtime::status::{self, BuildState, ControllerStatus, NodeStatus, Status};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -20,8 +20,7 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 pub(super) struct Scrape {
     /// None while the daemon does not serve yet.
     pub(super) status: Option<Status>,
-    pub(super) policies: Vec<SlotStatus>,
-    pub(super) totals: Totals,
+    pub(super) standing: Standing,
 }
 
 /// Names and values of the labels of one series.
@@ -37,7 +36,7 @@ impl Scrape {
     }
 
     fn usages(&self) -> impl Iterator<Item = &Usage> {
-        self.policies.iter().flat_map(|policy| &policy.usage)
+        self.standing.policies.iter().flat_map(|policy| &policy.usage)
     }
 
     /// Writes a counter of each slot and hook.
@@ -66,7 +65,7 @@ impl Scrape {
     }
 
     fn policies(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Totals { generation, frozen, refusals, last_reload } = &self.totals;
+        let Standing { generation, frozen, refusals, last_reload, .. } = &self.standing;
         page.gauge("policy_generation", "Number of the generation of policies in force", *generation)?;
         page.gauge("policy_frozen", "1 while nothing comes in from the policy folder", u64::from(*frozen))?;
         let gates: Vec<_> = refusals.iter().map(|(gate, count)| (gate.to_string(), *count)).collect();
@@ -75,19 +74,22 @@ impl Scrape {
             "Changes of policies that were refused, by gate",
             gates.iter().map(|(gate, count)| (vec![("gate", gate.as_str())], *count)),
         )?;
-        let help = "Duration of the last change of policies that came into force, by stage";
-        let stages = last_reload.iter().map(|(stage, time)| (vec![("stage", stage.as_str())], *time));
+        let stages = last_reload.iter().flat_map(|cost| &cost.stages);
+        let stages = stages.map(|(stage, time)| (vec![("stage", stage.as_str())], Duration::from_micros(*time)));
+        let help = "Duration of the last change of policies that came into force or was refused, by stage";
         page.seconds("policy_reload", help, stages)?;
+        let at = last_reload.iter().filter_map(|cost| cost.at.duration_since(UNIX_EPOCH).ok());
+        page.seconds("policy_reload_timestamp", "When that was over, since the epoch", at.map(|at| (Vec::new(), at)))?;
         page.infos(
             "policy_slot",
             "Policies that there are",
-            self.policies.iter().map(|policy| {
+            self.standing.policies.iter().map(|policy| {
                 let mode = if policy.mode == Mode::Monitor { "monitor" } else { "enforce" };
                 let digest = policy.digest.as_ref().map(|digest| digest.short()).unwrap_or_default();
                 vec![("policy", policy.name.as_str()), ("mode", mode), ("sha256", digest)]
             }),
         )?;
-        let states = self.policies.iter().flat_map(|policy| {
+        let states = self.standing.policies.iter().flat_map(|policy| {
             let is = |state: SlotState| u64::from(policy.state == state);
             STATES
                 .iter()
@@ -98,7 +100,7 @@ impl Scrape {
         page.gauges(
             "policy_failing",
             "1 if a policy failed when it was last asked at some hook",
-            self.policies.iter().map(|policy| (vec![("policy", policy.name.as_str())], failing(policy))),
+            self.standing.policies.iter().map(|policy| (vec![("policy", policy.name.as_str())], failing(policy))),
         )?;
         self.usage(page)
     }
@@ -114,7 +116,7 @@ impl Scrape {
         self.usage_counter(page, "policy_memo_misses", help, |usage| usage.memo_misses)?;
         let help = "What policies in mode monitor would have changed, by what";
         self.usage_counters(page, "policy_would_have", help, "what", |usage| &usage.would_have)?;
-        let trial = self.policies.iter().filter(|policy| policy.mode == Mode::Monitor);
+        let trial = self.standing.policies.iter().filter(|policy| policy.mode == Mode::Monitor);
         let skipped = trial.flat_map(|policy| &policy.usage).map(|usage| (of(usage), usage.skipped));
         page.counters(
             "policy_trial_skipped",
@@ -250,7 +252,10 @@ impl Page<'_> {
         }
         let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
         for (labels, value) in series {
-            write(&mut family.encode_family(&labels)?, &value)?;
+            match labels.is_empty() {
+                true => write(&mut family, &value)?,
+                false => write(&mut family.encode_family(&labels)?, &value)?,
+            }
         }
         Ok(())
     }

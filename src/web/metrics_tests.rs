@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
+use crate::policy::{Gate, ReloadCost, Stage};
 
 /// A scrape in which everything is there.
 fn scrape(slot: &str) -> Scrape {
@@ -31,12 +32,17 @@ fn scrape(slot: &str) -> Scrape {
     });
     Scrape {
         status: Some(serde_json::from_value(status).unwrap()),
-        policies: serde_json::from_value(policies).unwrap(),
-        totals: Totals {
+        standing: Standing {
             generation: 4,
             frozen: true,
-            refusals: [(crate::policy::Gate::Laws, 1)].into(),
-            last_reload: BTreeMap::from([("compile".to_owned(), Duration::from_millis(250))]),
+            refusals: [(Gate::Laws, 1)].into(),
+            last_reload: Some(ReloadCost {
+                at: UNIX_EPOCH + Duration::from_millis(2_500),
+                generation: 4,
+                microseconds: 260_000,
+                stages: [(Stage::Compile, 250_000)].into(),
+            }),
+            policies: serde_json::from_value(policies).unwrap(),
         },
     }
 }
@@ -62,6 +68,7 @@ fn numbers_are_those_of_the_status() {
         "layshaft_policy_state{policy=\"p\",state=\"quarantined\"} 1",
         "layshaft_policy_refusals_total{gate=\"laws\"} 1",
         "layshaft_policy_reload_seconds{stage=\"compile\"} 0.25",
+        "layshaft_policy_reload_timestamp_seconds 2.5",
         "layshaft_policy_verdicts_total{slot=\"p\",hook=\"matching\",verdict=\"veto\"} 2",
         "layshaft_policy_errors_total{slot=\"p\",hook=\"matching\",class=\"trap\"} 2",
         "layshaft_policy_call_seconds_count{slot=\"p\",hook=\"matching\"} 4",

@@ -7,10 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
-use crate::policy::{Explanation, Gate, Record, ReloadReport, SlotStatus, Step, Totals, Turning};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step, Turning};
 use crate::runtime::fleet::Fleet;
-use crate::runtime::status::{GearmanStatus, Mode, Status};
+use crate::runtime::status::{GearmanStatus, Mode, Nodes, Released, Status};
 
 /// A daemon that remembers what it was told.
 #[derive(Debug, Default)]
@@ -44,6 +45,7 @@ impl Daemon for Fake {
             generation: 7,
             controllers: Vec::new(),
             functions: BTreeMap::new(),
+            kept: Vec::new(),
             builds: Vec::new(),
             jobs: BTreeMap::from([("complete".to_owned(), 3)]),
             policies: Vec::new(),
@@ -63,12 +65,18 @@ impl Daemon for Fake {
         Ok(Vec::new())
     }
 
-    fn policies(&self) -> Vec<SlotStatus> {
-        Vec::new()
+    async fn nodes(&self) -> Result<Nodes, Failure> {
+        Ok(Nodes { offline_max: 3, ..Nodes::default() })
     }
 
-    fn policy_totals(&self) -> Totals {
-        Totals { generation: 7, ..Totals::default() }
+    async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, Failure> {
+        self.tell(format!("release {node} {controller:?}"));
+        let controller = controller.ok_or_else(|| Failure::Refused("say which with --controller".to_owned()))?;
+        Ok(Released { controller: controller.clone(), node: node.clone() })
+    }
+
+    fn policies(&self) -> Standing {
+        Standing { generation: 7, ..Standing::default() }
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
@@ -212,7 +220,7 @@ async fn a_client_reads_and_changes_through_the_socket() {
     let client = bench.client();
     let status = client.status().await.unwrap();
     assert_eq!((status.version.as_str(), status.generation), ("1.2.3", 7));
-    assert!(client.policies().await.unwrap().is_empty());
+    assert!(client.policies().await.unwrap().policies.is_empty());
     assert_eq!(client.fleet().await.unwrap().generation, 7);
     assert!(client.builds(3).await.unwrap().is_empty());
     for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
@@ -246,6 +254,23 @@ async fn a_client_reads_and_changes_through_the_socket() {
         ..Wanted::default()
     };
     assert_eq!(told[10..], [format!("decisions {wanted:?} 7"), r#"bisect 3 {"A": "x"}"#.to_owned()]);
+}
+
+#[tokio::test]
+async fn nodes_are_listed_and_released_whatever_they_are_called() {
+    let bench = Bench::new().await;
+    let client = bench.client();
+    assert_eq!(client.nodes().await.unwrap().offline_max, 3);
+    let ci = ControllerName::new("ci/1 ?&");
+    for node in [NodeName::agent("n 1/ä%?controller=x"), NodeName::BuiltIn] {
+        let released = client.release(&node, Some(&ci)).await.unwrap();
+        assert_eq!((&released.controller, &released.node), (&ci, &node));
+    }
+    assert_eq!(
+        client.release(&NodeName::agent("a"), None).await.unwrap_err().to_string(),
+        "say which with --controller"
+    );
+    assert_eq!(bench.fake.told()[2], "release a None");
 }
 
 #[tokio::test]
@@ -296,6 +321,9 @@ async fn errors_are_json_with_the_right_status() {
         ("GET", "/api/v1/decisions/7/explain", 405),
         ("POST", "/api/v1/decisions/7/explain", 400),
         ("GET", "/api/v1/decisions/7/turning", 405),
+        ("GET", "/api/v1/nodes/x/release", 405),
+        ("POST", "/api/v1/nodes/x/release", 409),
+        ("POST", "/api/v1/nodes/x/release?controllers=ci", 400),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");

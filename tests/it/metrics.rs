@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use layshaft::domain::BuildResult;
-use layshaft::policy::{SlotStatus, Usage};
+use layshaft::policy::{Standing, Usage};
 use layshaft::simulator::Simulator;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -101,8 +101,8 @@ impl Watched {
 
     async fn usage(&self) -> Vec<Usage> {
         let listed = self.daemon.layshaft(&["policy", "list", "--json"]).await;
-        let policies: Vec<SlotStatus> = serde_json::from_slice(&listed.stdout).unwrap();
-        policies.into_iter().flat_map(|policy| policy.usage).collect()
+        let standing: Standing = serde_json::from_slice(&listed.stdout).unwrap();
+        standing.policies.into_iter().flat_map(|policy| policy.usage).collect()
     }
 }
 
@@ -170,6 +170,9 @@ async fn what_a_policy_does_is_counted_by_word_and_class_over_its_versions() {
     assert_eq!((parameters.calls, parameters.verdicts["open"], parameters.verdicts["closed"]), (2, 1, 1));
     let shown = text(&site.daemon.layshaft(&["policy", "list"]).await.stdout);
     assert!(shown.contains("2 (fuel 1, trap 1)"), "{shown}");
+
+    assert!(second.get("layshaft_policy_reload_seconds", &[("stage", "compile")]) > 0.0);
+    assert!(second.get("layshaft_policy_reload_timestamp_seconds", &[]) > 1e9);
 
     // What is refused changes nothing of that, and is counted once.
     site.drop_policy("10-p.wasm", b"not wasm").await;

@@ -7,7 +7,7 @@ use super::super::arguments::ControlSocket;
 use super::super::{Exit, status, terminal};
 use super::word;
 use crate::domain::human_duration;
-use crate::policy::{self, Gate, ReloadReport, SlotState, SlotStatus, Usage};
+use crate::policy::{self, Gate, ReloadReport, SlotState, SlotStatus, Standing, Usage};
 use crate::web;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(super) struct Name {
 /// Which gates to leave open.
 #[derive(Debug, clap::Args)]
 pub(super) struct Gates {
-    /// Let everything pass a gate, this once: `table` or `orphans`. May be repeated.
+    /// Let everything pass a gate, this once: `table`, `orphans` or `replay`. May be repeated.
     #[arg(long, value_name = "GATE")]
     accept: Vec<Gate>,
 }
@@ -78,10 +78,14 @@ impl Ask {
     }
 
     pub(super) async fn list(&self) -> anyhow::Result<Exit> {
-        let policies = self.socket.client()?.policies().await?;
+        let standing = self.socket.client()?.policies().await?;
         if self.json {
-            terminal::say_json(&policies)?;
+            terminal::say_json(&standing)?;
             return Ok(Exit::Ok);
+        }
+        let Standing { frozen, policies, .. } = standing;
+        if frozen {
+            terminal::say("frozen: nothing comes in from the folder until `layshaft policy thaw`")?;
         }
         if policies.is_empty() {
             terminal::say("no policies: the classic rules decide")?;
@@ -110,7 +114,7 @@ impl Ask {
         } else {
             terminal::say(told(report))?;
         }
-        Ok(if report.refused.is_empty() { Exit::Ok } else { Exit::Failed })
+        Ok(if report.done { Exit::Ok } else { Exit::Failed })
     }
 }
 
@@ -119,20 +123,23 @@ pub(in super::super) fn table(policies: &[SlotStatus]) -> Table {
     let mut table = status::columns(["POLICY", "STATE", "HOOKS", "BINDINGS", "GRANTS", "FILE", "SHA256"]);
     for policy in policies {
         let state = match policy.state {
-            SlotState::Live => "live",
-            SlotState::LastGood => "last good version",
-            SlotState::Refused => "refused",
-            SlotState::Missing if policy.digest.is_some() => "file missing, last good version",
-            SlotState::Missing => "missing",
-            SlotState::Quarantined => "quarantined",
-            SlotState::Disabled => "disabled",
+            SlotState::Live => "live".to_owned(),
+            SlotState::LastGood => "last good version".to_owned(),
+            SlotState::Refused => "refused".to_owned(),
+            SlotState::Missing if policy.digest.is_some() => "file missing, last good version".to_owned(),
+            SlotState::Missing => "missing".to_owned(),
+            SlotState::Quarantined => "quarantined".to_owned(),
+            SlotState::Disabled => match policy.disabled_until {
+                Some(until) => format!("disabled until {}", humantime::format_rfc3339_seconds(until)),
+                None => "disabled".to_owned(),
+            },
         };
         let is_monitor = policy.mode == policy::Mode::Monitor;
         let hooks: Vec<&str> = policy.hooks.iter().map(|hook| hook.as_str()).collect();
         let grants: Vec<String> = policy.grants.iter().map(word).collect();
         table.add_row([
             policy.name.clone(),
-            if is_monitor { format!("{state}, monitor") } else { state.to_owned() },
+            if is_monitor { format!("{state}, monitor") } else { state },
             hooks.join(", "),
             policy.bindings.to_string(),
             if grants.is_empty() { "-".to_owned() } else { grants.join(", ") },
@@ -189,7 +196,7 @@ fn told(report: &ReloadReport) -> String {
         lines.push(format!("  {} {} ({})", change.slot, word(&change.kind), change.digest.short()));
     }
     if report.changed.is_empty() {
-        lines.push("  nothing changed".to_owned());
+        lines.push("  nothing of what is in force changed".to_owned());
     }
     lines.extend(report.refused.iter().map(|refusal| format!("  {refusal}")));
     lines.join("\n")

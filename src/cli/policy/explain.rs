@@ -10,9 +10,10 @@ use anyhow::Context;
 use super::super::arguments::ControlSocket;
 use super::super::{Exit, status, terminal};
 use super::log::time;
+use super::records;
 use super::whynot::{self, Place};
 use crate::domain::ProjectKind;
-use crate::policy::{Asked, Composed, Explanation, Fate, PrivateKey, SentValue, SlotTold, Step, ToldBySlot};
+use crate::policy::{Asked, Composed, Explanation, Fate, SentValue, SlotTold, Step, ToldBySlot};
 use crate::web;
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +50,7 @@ Examples:
   layshaft policy explain --why-not build:lint --controller ci1 --node agent-7 --json")]
 pub(super) struct Explain {
     /// The decision's number, as `layshaft policy log` shows it.
-    #[arg(required_unless_present = "why_not", conflicts_with = "why_not")]
+    #[arg(required_unless_present = "why_not", conflicts_with_all = ["why_not", "Place", "Sources"])]
     id: Option<i64>,
     /// Say why this function or project is not offered, or this decision about a job was not another one, and what would
     /// change that.
@@ -128,8 +129,7 @@ async fn ask(
 ) -> anyhow::Result<(web::Client, BTreeMap<String, String>)> {
     let client = socket.client()?;
     let Some(path) = key else { return Ok((client, BTreeMap::new())) };
-    let key = PrivateKey::read(&super::read_text(path)?);
-    let key = key.map_err(anyhow::Error::msg).with_context(|| format!("failed to read {}", path.display()))?;
+    let key = records::read_key(path)?;
     let record = client.decision(id).await?;
     let sealed = record.asked.job().and_then(|job| job.sealed.as_deref());
     let opened = sealed.map(|sealed| key.open(sealed)).transpose();
@@ -198,7 +198,7 @@ fn question(asked: &Asked) -> Vec<(&'static str, String)> {
     match asked {
         Asked::Matches(asked) => {
             lines.push(("expression", asked.expression.clone().unwrap_or_else(|| "none".to_owned())));
-            lines.push(("jenkins says", (if asked.classic { "yes" } else { "no" }).to_owned()));
+            lines.push(("jenkins", (if asked.classic { "yes" } else { "no" }).to_owned()));
         }
         Asked::Names(asked) => {
             let atoms: Vec<&str> = asked.atoms.iter().map(String::as_str).collect();

@@ -2,6 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::arguments::ControlSocket;
 use super::super::{Exit, status, terminal};
+use super::records;
 use crate::domain::human_duration;
 use crate::policy::Call;
 use crate::web::{DecisionEntry, DecisionQuery};
@@ -19,7 +20,8 @@ Exit code 0: done, also if there is none.
 Examples:
   layshaft policy log --verdict rejected --since 1h
   layshaft policy log --project 'team/**' --policy allowlist --json | jq -r '.[].id'
-  layshaft policy log --call parameters.filter --failed")]
+  layshaft policy log --call parameters.filter --failed
+  layshaft policy log --records --limit 1000 > decisions.jsonl")]
 pub(super) struct Log {
     /// Only about this project; `*` stands for any text.
     #[arg(long, value_name = "NAME")]
@@ -48,12 +50,21 @@ pub(super) struct Log {
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
+    /// Answer with whole decisions, each a line of JSON, for `layshaft policy replay --records`.
+    #[arg(long, conflicts_with = "json")]
+    records: bool,
     #[command(flatten)]
     socket: ControlSocket,
 }
 
 impl Log {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        if self.records {
+            let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+            let say = |record| Ok(terminal::say(serde_json::to_string(&record)?)?);
+            records::fetch(&self.socket.client()?, self.query(), most, say).await?;
+            return Ok(Exit::Ok);
+        }
         let decisions = self.socket.client()?.decisions(&self.query()).await?;
         if self.json {
             terminal::say_json(&decisions)?;
@@ -110,5 +121,5 @@ pub(super) fn time(milliseconds: u64) -> String {
 
 fn call(text: &str) -> Result<Call, String> {
     let names = || Call::ALL.map(Call::as_str).join(", ");
-    Call::ALL.into_iter().find(|call| call.as_str() == text).ok_or_else(|| format!("there are {}", names()))
+    Call::named(text).ok_or_else(|| format!("there are {}", names()))
 }

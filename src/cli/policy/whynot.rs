@@ -14,10 +14,10 @@ use crate::runtime::whynot::{Change, Question, Reason, WhyNot, why_not};
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
     /// Look at this node only; the controller's own is `(built-in)`.
-    #[arg(long, value_name = "NODE", requires = "why_not")]
+    #[arg(long, value_name = "NODE")]
     node: Option<String>,
     /// Look at this controller only.
-    #[arg(long, value_name = "NAME", requires = "why_not")]
+    #[arg(long, value_name = "NAME")]
     controller: Option<String>,
     #[command(flatten)]
     sources: Sources,
@@ -74,6 +74,7 @@ fn told(name: &str, answer: &WhyNot) -> String {
             for Change { text, nodes: on, also_added, also_withdrawn } in changes {
                 let also = match (also_added, also_withdrawn) {
                     (0, 0) => String::new(),
+                    (1, withdrawn) => format!("; besides, 1 place comes and {withdrawn} go"),
                     (added, withdrawn) => format!("; besides, {added} places come and {withdrawn} go"),
                 };
                 line(format!("  {text}\n    then on {}{also}", nodes(on)));

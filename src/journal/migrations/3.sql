@@ -13,7 +13,7 @@ CREATE TABLE decisions (
     verdict    TEXT NOT NULL,
     failed     INTEGER NOT NULL,
     why        TEXT NOT NULL,
-    record     TEXT NOT NULL
+    record     BLOB NOT NULL -- deflated
 ) STRICT;
 
 CREATE INDEX decisions_at ON decisions (at_ms);

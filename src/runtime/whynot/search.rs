@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
         };
         let Wanted::Function { parts, name } = &self.question.name else { return named };
         let owner = self.offered.0.owners().get(name);
-        if !named.is_empty() || self.generation.looks_at_no_node() {
+        if !named.is_empty() || !self.generation.gives_names() {
             return named;
         }
         let mut pass = look.pass();

@@ -30,7 +30,7 @@ on_both_servers! {
             .unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let sections = format!(
-            "[policies.slots.allowlist]\ngrants = [\"values\"]\n[policies.log]\nvalues = [\"BRANCH\"]\nseal_to = {}\n",
+            "[policies.slots.allowlist]\ngrants = [\"values\"]\nrequired = false\n[policies.log]\nvalues = [\"BRANCH\"]\nseal_to = {}\n",
             made["seal_to"]
         );
         let daemon = Daemon::start_with(&server.address, &ci, &sections);
@@ -54,10 +54,10 @@ on_both_servers! {
         let (code, listed) = layshaft(&daemon, &["policy", "log", "--since", "1h"]).await;
         assert!(code == 0 && listed.contains("rejected") && listed.contains(&id), "{listed}");
 
-        // Replaced by one that lets everything pass, and under other settings.
+        // Replaced by one that lets everything pass, which a person has to accept, and under other settings.
         daemon.put_policy("30-allowlist.toml", b"");
         daemon.put_policy("30-allowlist.wasm", &Guest::new("open").filter(&rules(&[], false, "anything")).build());
-        assert_eq!(layshaft(&daemon, &["policy", "reload"]).await.0, 0);
+        assert_eq!(layshaft(&daemon, &["policy", "reload", "--accept", "replay"]).await.0, 0);
         let (_, explained) = layshaft(&daemon, &["policy", "explain", &id]).await;
         for part in [
             "parameters.filter at ",

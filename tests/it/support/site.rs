@@ -40,6 +40,7 @@ pub(crate) struct SiteBuilder {
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
     limits: policy::Limits,
+    keep_names: Duration,
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
@@ -74,6 +75,7 @@ pub(crate) struct Site {
     slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
     limits: policy::Limits,
+    keep_names: Duration,
     serve: bool,
     poll: Intervals,
     /// The addresses under which the runtime knows its servers.
@@ -96,6 +98,7 @@ impl SiteBuilder {
             gates: policy::Gates::default(),
             // The backstop must not come before the fuel is gone, however busy the machine is.
             limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },
+            keep_names: Duration::from_secs(600),
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
@@ -225,6 +228,12 @@ impl SiteBuilder {
         self
     }
 
+    /// Says how long names stay that policies no longer give.
+    pub(crate) fn keep_names(mut self, keep_names: Duration) -> Self {
+        self.keep_names = keep_names;
+        self
+    }
+
     /// Adds one of the example policies to the folder, under a file name.
     pub(crate) fn example_policy(mut self, file: &str, name: &str) -> Self {
         self.policies.push((file.to_owned(), example_policy(name)));
@@ -298,6 +307,7 @@ impl SiteBuilder {
             slots: self.slots,
             gates: self.gates,
             limits: self.limits,
+            keep_names: self.keep_names,
             serve: self.serve,
             poll: self.poll,
             stop: CancellationToken::new(),
@@ -341,6 +351,7 @@ impl Site {
             state: Some(self.folder.path().join("state")),
             slots: self.slots.clone(),
             gates: self.gates.clone(),
+            keep_names: self.keep_names,
             quiet: Duration::from_millis(50),
             limits: self.limits.clone(),
             ..policy::Config::new(self.folder.path().join("policies"))
@@ -514,7 +525,7 @@ impl Site {
     /// Puts a policy in force that a person would have to say yes to.
     pub(crate) async fn impose_policy(&self, file: &str, content: &[u8]) {
         self.drop_policy(file, content);
-        let gates = [policy::Gate::Table, policy::Gate::Orphans].into();
+        let gates = policy::Gate::WAIVABLE.into();
         let report = self.runtime().policies().reload_accepting(gates).await;
         assert_eq!(report.refused, []);
     }

@@ -50,7 +50,7 @@ Examples:
   layshaft policy explain --why-not build:lint --controller ci1 --node agent-7 --json")]
 pub(super) struct Explain {
     /// The decision's number, as `layshaft policy log` shows it.
-    #[arg(required_unless_present = "why_not", conflicts_with_all = ["why_not", "Place", "Sources"])]
+    #[arg(required_unless_present = "why_not", conflicts_with_all = ["why_not", "node", "controller", "fleet", "folder", "config"])]
     id: Option<i64>,
     /// Say why this function or project is not offered, or this decision about a job was not another one, and what would
     /// change that.

@@ -16,3 +16,4 @@ mod parameters;
 mod released;
 mod replacing;
 mod replay;
+mod walk;

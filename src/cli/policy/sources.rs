@@ -61,7 +61,7 @@ impl Sources {
             bail!("the fleet has no controllers: wait until the daemon has reached one, see `layshaft status`");
         }
         let gone = fleet.controllers.iter().filter(|(_, controller)| controller.serve && !controller.reachable);
-        let mut warnings: Vec<String> =
+        let warnings: Vec<String> =
             gone.map(|(name, _)| format!("controller {name} does not answer, so nothing of it is looked at")).collect();
         let mut config = match (&self.config, &fleet.policies) {
             (Some(file), _) => {
@@ -73,9 +73,6 @@ impl Sources {
             (None, None) => policy::Config::new(""),
         };
         let without_policies = self.config.is_none() && fleet.policies.is_none() && self.folder.is_none();
-        if without_policies {
-            warnings.push("no folder of policies is known: --folder names one; so far none is in force".to_owned());
-        }
         if let Some(folder) = &self.folder {
             (config.folder, config.state) = (folder.clone(), None);
         }
@@ -90,6 +87,8 @@ impl Gathered {
     /// Returns the policies that are in force.
     pub(super) fn in_force(&mut self) -> anyhow::Result<Lineup> {
         if self.without_policies {
+            let warning = "no folder of policies is known: --folder names one; so far none is in force";
+            self.warnings.push(warning.to_owned());
             return Ok(Lineup::classic(&self.config)?);
         }
         let unread = "the policies in force are not known: name their folder (--folder) or configuration (--config)";

@@ -128,13 +128,14 @@ fn a_simulated_fleet_will_do_where_there_is_no_daemon() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (_, fleet) = layshaft(desk.path(), &["simulate", "--print-fleet", "--nodes", "3", "--projects", "8"]);
     put(desk.path(), "fleet.toml", fleet.as_bytes());
-    let example = root.join("policies/folder-names");
-    for file in ["folder-names.wasm", "folder-names.toml"] {
-        std::fs::copy(example.join(file), desk.path().join(file)).unwrap();
-    }
+    std::fs::copy(root.join("policies/folder-names/folder-names.wasm"), desk.path().join("folder-names.wasm")).unwrap();
+    let bound = "[settings]\nseparator = '/'\nshort_names = true\n[[bind]]\nprojects = ['shop/**']\n";
+    put(desk.path(), "folder-names.toml", bound.as_bytes());
     let diff = ["policy", "diff", "folder-names.wasm", "--fleet", "fleet.toml", "--against", "classic"];
     let (code, said) = layshaft(desk.path(), &diff);
-    assert!(code == 1 && said.contains("added\n") && said.contains("against the classic rules"), "{said}");
+    let part = "added\n  + build:shop/lint-2 (shop/lint-2) on 3 nodes: ci1-1 of ci1, ci1-2 of ci1, ci1-3 of ci1\n";
+    assert!(code == 1 && said.contains(part) && said.contains("against the classic rules"), "{said}");
+    assert!(!said.contains("warning"), "{said}");
     let why = ["policy", "explain", "--why-not", "build:lint-2:gpu-2", "--fleet", "fleet.toml", "--controller", "ci1"];
     let (code, said) = layshaft(desk.path(), &why);
     let part = "change the label expression of project shop/lint-2 on ci1 from `linux` to `(linux)||gpu-2`";

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    cancel, check_config, completions, demo, describe, doctor, mode, nodes, policy, queue, run, server, simulate,
-    status, stop, submit,
+    cancel, check_config, completions, demo, describe, doctor, fleet, mode, nodes, policy, queue, run, server,
+    simulate, status, stop, submit,
 };
 use crate::gearman::tls::{self, Tls};
 use crate::gearman::{Address, Endpoint};
@@ -52,6 +52,8 @@ pub(super) enum Command {
     Node(nodes::Change),
     /// See and change which policies are in force.
     Policy(policy::Policy),
+    /// Write the fleet down that the daemon sees, to compare policies elsewhere.
+    Fleet(fleet::Fleet),
     /// Take no more jobs; running builds go on, and builds can be stopped and described.
     Pause(mode::Change),
     /// Take jobs again.

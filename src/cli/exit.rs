@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::gearman::{admin, client};
 use crate::{config, web};
 
-use super::doctor;
+use super::{doctor, policy};
 
 /// How a command ended, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done; of a build: SUCCESS",
-            Self::Failed => "failed; of doctor: something is wrong",
+            Self::Failed => "failed; of doctor: something is wrong; of policy diff: it differs",
             Self::Usage => "the command line, or a file that it names, is not understood",
             Self::BuildNotSuccessful => "the build ended with another result than SUCCESS",
             Self::DaemonUnreachable => "no daemon answers on its control socket",
@@ -84,8 +84,8 @@ impl Exit {
         if cause.is::<config::Error>() {
             return Some(Self::BadConfiguration);
         }
-        // That something is wrong with the site has the code 1 there.
-        if cause.is::<doctor::Failure>() {
+        // That something is wrong with the site, or differs, has the code 1 there.
+        if cause.is::<doctor::Failure>() || cause.is::<policy::NotCompared>() {
             return Some(Self::Usage);
         }
         if let Some(error) = cause.downcast_ref::<web::ClientError>() {

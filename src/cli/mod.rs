@@ -12,6 +12,7 @@ mod describe;
 mod detach;
 mod doctor;
 mod exit;
+mod fleet;
 mod interrupts;
 mod log;
 mod manage;
@@ -73,6 +74,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Nodes(nodes) => in_tokio(nodes.run()),
         Command::Node(node) => in_tokio(node.run()),
         Command::Policy(policy) => policy.run(),
+        Command::Fleet(fleet) => in_tokio(fleet.run()),
         Command::Pause(change) => in_tokio(change.run(crate::runtime::status::Mode::Paused)),
         Command::Resume(change) => in_tokio(change.run(crate::runtime::status::Mode::Serving)),
         Command::Drain(change) => in_tokio(change.run(crate::runtime::status::Mode::Draining)),

@@ -64,8 +64,8 @@ pub(super) struct Simulate {
 /// What a fleet file says: controllers by name, each as large as it is written.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FleetFile {
-    controllers: BTreeMap<String, Fleet>,
+pub(super) struct FleetFile {
+    pub(super) controllers: BTreeMap<String, Fleet>,
     /// How they answer, for those that are special.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     servers: BTreeMap<String, Server>,

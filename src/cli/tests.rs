@@ -65,6 +65,13 @@ fn what_is_documented_can_be_written() {
         "policy explain 4711 --key opens.key --json --socket /tmp/s",
         "policy bisect 4711 --key opens.key --json",
         "policy keygen opens.key --json",
+        "policy diff 10-a.wasm",
+        "policy diff 10-a.wasm --against classic --fleet fleet.json --folder policies --config layshaft.toml --most 5 --json",
+        "policy diff --remove a",
+        "policy diff --against classic",
+        "policy explain --why-not build:lint --node n --controller ci1 --fleet fleet.json --folder policies --json",
+        "policy explain --why-not 4711 --key k",
+        "fleet export",
         "policy schema",
         "policy schema offline.build-ended",
         "policy contract --wit",
@@ -133,6 +140,13 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy run a.wasm --hook naming",
         "policy run a.wasm --hook naming --input {} --grant everything",
         "policy bench a.wasm --times 0",
+        "policy diff",
+        "policy diff a.wasm --remove b",
+        "policy explain",
+        "policy explain 1 --why-not build:lint",
+        "policy explain 1 --node n",
+        "policy explain 1 --fleet fleet.json",
+        "fleet",
         "policy check a.wasm --key RWQ",
         "policy schema naming",
         "policy log --call naming",
@@ -175,7 +189,7 @@ fn authors_find_their_commands() {
         freeze    Let nothing in from the folder until it is thawed, over restarts too
         thaw      Let in again what lies in the folder
         log       List what policies have decided, the latest first
-        explain   Show one decision in full, and make it again by what was in force then
+        explain   Show one decision in full, and make it again by what was in force then; or say why something is not offered
         bisect    Find the change of policies that changed a decision
         keygen    Make a pair of keys, to seal values in the list of decisions and to open them
         new       Write a folder with a new policy to start from
@@ -184,6 +198,7 @@ fn authors_find_their_commands() {
         run       Put one question to a .wasm file
         test      Hold a .wasm file against a file of cases
         bench     Measure what the questions of a file of cases cost
+        diff      Compare the function table of a fleet with what a .wasm file would make of it
         replay    Put recorded decisions to a .wasm file: what would come out otherwise
         schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
         contract  Print the contract with policies
@@ -226,7 +241,7 @@ fn help_lists_the_exit_codes() {
     expect![[r#"
         Exit codes:
             0  done; of a build: SUCCESS
-            1  failed; of doctor: something is wrong
+            1  failed; of doctor: something is wrong; of policy diff: it differs
             2  the command line, or a file that it names, is not understood
             3  the build ended with another result than SUCCESS
             4  no daemon answers on its control socket

@@ -80,8 +80,7 @@ impl Inner {
     fn explain(&self, mut record: Record, values: &BTreeMap<String, String>) -> Explanation {
         let kept = record.clone();
         record.asked.learn(values);
-        let revive = || self.revive(&self.era_of(&record)?, &mut Revived::default());
-        match record.unknown().map_or_else(revive, Err) {
+        match record.unknown().map_or_else(|| self.generation_of(&record), Err) {
             Ok(generation) => {
                 let missing = record.asked.missing(&generation);
                 let again = generation.ask_again(&record.asked);
@@ -96,6 +95,11 @@ impl Inner {
                 trouble: Some(trouble),
             },
         }
+    }
+
+    /// Returns what was in force when a decision was made.
+    pub(super) fn generation_of(&self, record: &Record) -> Result<Generation, String> {
+        self.revive(&self.era_of(record)?, &mut Revived::default())
     }
 
     fn bisect(&self, mut record: Record, values: &BTreeMap<String, String>) -> Vec<Step> {

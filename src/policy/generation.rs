@@ -86,6 +86,11 @@ impl Generation {
             || self.of_the_table().any(|slot| slot.sight.sees_label(node, label) || slot.bind.minds_label(label))
     }
 
+    /// Returns whether a project may have names that are not its own.
+    pub fn gives_names(&self) -> bool {
+        self.with_hook(Hook::Naming).next().is_some()
+    }
+
     /// Returns the slots that the function table depends on, whatever their mode.
     pub(super) fn of_the_table(&self) -> impl Iterator<Item = &Arc<Slot>> {
         let decides = |slot: &&Arc<Slot>| !slot.module.hooks.is_disjoint(&[Hook::Matching, Hook::Naming].into());

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::book::{Before, Book, InForce, changes, shape_of};
 use super::folder::order;
+use super::gate::Version;
 use super::generation::{Generation, Slot};
 use super::reload::Inner;
 use super::replay_gate::ReplayGate;
@@ -210,9 +211,14 @@ fn follow(in_force: &mut InForce, wanted: &InForce, name: &str) {
 
 /// Returns the slots of all policies in file order.
 pub(super) fn slots_of(in_force: &InForce) -> Vec<Arc<Slot>> {
-    let mut in_order: Vec<_> = in_force.values().collect();
-    in_order.sort_by_cached_key(|live| order(&live.version.stem));
-    in_order.into_iter().flat_map(|live| live.version.slots.iter().cloned()).collect()
+    in_order(in_force.values().map(|live| &live.version))
+}
+
+/// The same of versions that are in force nowhere.
+pub(super) fn in_order<'v>(versions: impl Iterator<Item = &'v Version>) -> Vec<Arc<Slot>> {
+    let mut versions: Vec<_> = versions.collect();
+    versions.sort_by_cached_key(|version| order(&version.stem));
+    versions.into_iter().flat_map(|version| version.slots.iter().cloned()).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use wasmtime::Engine;
 
 use super::binding::Sidecar;
 use super::call::{CallError, Instance};
@@ -83,6 +84,12 @@ impl Workbench {
     /// # Errors
     /// A file that the daemon would refuse, with the same words.
     pub fn open(path: &Path, config: &Config) -> Result<Self, reload::Error> {
+        let engine = engine::start(&config.limits).map_err(|error| reload::Error::Engine(format!("{error:#}")))?;
+        Self::open_in(path, config, &engine)
+    }
+
+    /// The same, in an engine that is there already.
+    pub(super) fn open_in(path: &Path, config: &Config, engine: &Engine) -> Result<Self, reload::Error> {
         let file = folder::read_one(path, config.limits.max_module);
         let name = match &file {
             Ok(file) => file.name.clone(),
@@ -92,8 +99,7 @@ impl Workbench {
         let (stem, contents) = file
             .and_then(|file| Ok((file.stem, file.contents?)))
             .map_err(|reason| refuse(Gate::Folder, format!("{}: {reason}", path.display())))?;
-        let engine = engine::start(&config.limits).map_err(|error| reload::Error::Engine(format!("{error:#}")))?;
-        let module = Module::load(&engine, &contents.module, &config.limits, None).map_err(|error| {
+        let module = Module::load(engine, &contents.module, &config.limits, None).map_err(|error| {
             let shown = path.display().to_string();
             let component = path.with_extension("component.wasm").display().to_string();
             // The line to run, with this file's name in it.

@@ -16,6 +16,7 @@ mod computing;
 mod config;
 mod decisions;
 mod executor;
+pub mod fleet;
 #[cfg(test)]
 mod fleets;
 mod function_set;
@@ -41,8 +42,10 @@ mod snapshot;
 pub mod status;
 mod stopping;
 mod table;
+pub mod table_diff;
 mod table_gates;
 mod undeclared;
+pub mod whynot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -178,6 +181,15 @@ impl Runtime {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Status(reply)).map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Returns the fleet as it was last seen, to be looked at elsewhere.
+    pub async fn fleet(&self) -> Result<fleet::Fleet, Error> {
+        let site = Arc::clone(&self.site);
+        let view = site.view.borrow().clone();
+        // A large one is copied for a while.
+        let copied = tokio::task::spawn_blocking(move || fleet::Fleet::of(&view, &site.config(), &site.policies));
+        copied.await.map_err(|_| Error::Stopped)
     }
 
     /// Takes no more jobs; what runs goes on.

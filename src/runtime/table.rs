@@ -218,6 +218,16 @@ impl FunctionTable {
         self.rows.iter().map(|((controller, node), row)| (controller, node, row))
     }
 
+    /// Returns which project each name means.
+    pub(super) fn owners(&self) -> &BTreeMap<FunctionName, ProjectName> {
+        &self.owners
+    }
+
+    /// Returns a table that offers nothing and knows whose names are.
+    pub(super) fn owned_by(owners: BTreeMap<FunctionName, ProjectName>) -> Self {
+        Self { owners, ..Self::default() }
+    }
+
     /// Returns each row once, with the number of nodes that share it.
     pub(super) fn distinct_rows(&self) -> impl Iterator<Item = (&Row, usize)> {
         let mut distinct: BTreeMap<*const Row, (&Row, usize)> = BTreeMap::new();
@@ -483,7 +493,7 @@ impl ProjectPass<'_> {
 }
 
 /// Returns the label expression that counts for a project: a pipeline is tied to the controller's own node.
-fn expression_of(project: &Project, controller: &Controller) -> Option<Expression> {
+pub(super) fn expression_of(project: &Project, controller: &Controller) -> Option<Expression> {
     classic::matching::effective_label(project, controller.self_label()).map(Expression::lookup)
 }
 

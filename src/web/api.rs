@@ -37,6 +37,7 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
     let guard = |need: Need| middleware::from_fn_with_state((Arc::clone(&access), need), admit);
     let read = Router::new()
         .route("/api/v1/status", get(status::<D>))
+        .route("/api/v1/fleet", get(fleet::<D>))
         .route("/api/v1/builds", get(builds::<D>))
         .route("/api/v1/nodes", get(nodes::<D>))
         .route("/api/v1/policies", get(policies::<D>))
@@ -134,6 +135,14 @@ async fn metrics<D: Daemon>(State(daemon): State<Arc<D>>) -> Response {
 
 async fn status<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<Status> {
     Ok(Json(daemon.status().await?))
+}
+
+async fn fleet<D: Daemon>(State(daemon): State<Arc<D>>) -> Result<Response, Failure> {
+    let fleet = daemon.fleet().await?;
+    // A large one is written for a while, and jobs should not wait for that.
+    let written = tokio::task::spawn_blocking(move || serde_json::to_vec(&fleet)).await;
+    let text = written.map_err(|_| Failure::Ending)?.map_err(|error| Failure::Broken(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,8 @@ use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::decisions::{DecisionEntry, DecisionQuery, Known};
 use crate::domain::{ControllerName, NodeName};
 use crate::jenkins::install_crypto_provider;
-use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step, Turning};
+use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Nodes, Released, Status};
 
 /// A local daemon answers at once; only a change of policies may take as long as its compilation, and a controller as
@@ -20,6 +21,9 @@ use crate::runtime::status::{Mode, Nodes, Released, Status};
 const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_FOR_JENKINS: Duration = Duration::from_secs(60);
 const PATIENCE_FOR_POLICIES: Duration = Duration::from_secs(4 * 60);
+
+/// A large fleet is a long answer.
+const PATIENCE_FOR_FLEET: Duration = Duration::from_secs(60);
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -53,6 +57,10 @@ impl Client {
 
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.ask(Method::GET, "api/v1/status", PATIENCE).await
+    }
+
+    pub async fn fleet(&self) -> Result<Fleet, ClientError> {
+        self.ask(Method::GET, "api/v1/fleet", PATIENCE_FOR_FLEET).await
     }
 
     pub async fn readiness(&self) -> Result<Readiness, ClientError> {
@@ -134,6 +142,10 @@ impl Client {
 
     pub async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, ClientError> {
         self.ask_again(&format!("api/v1/decisions/{id}/bisect"), values).await
+    }
+
+    pub async fn turning(&self, id: i64, values: BTreeMap<String, String>) -> Result<Turning, ClientError> {
+        self.ask_again(&format!("api/v1/decisions/{id}/turning"), values).await
     }
 
     /// Asks for what may have to compile policies of the past.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{BuildEntry, DecisionEntry};
 use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
-use crate::policy::{self, Explanation, Gate, Record, ReloadReport, Standing, Step};
+use crate::policy::{self, Explanation, Gate, Record, ReloadReport, Standing, Step, Turning};
+use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{Mode, Nodes, Released, Status};
 use crate::runtime::{self, ReleaseError, Runtime};
 
@@ -17,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A daemon as its operators know it.
 pub trait Daemon: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Result<Status, Failure>> + Send;
+    /// Returns the fleet as it was last seen.
+    fn fleet(&self) -> impl Future<Output = Result<Fleet, Failure>> + Send;
     /// Returns builds from the journal, the latest first.
     fn builds(&self, limit: usize) -> impl Future<Output = Result<Vec<BuildEntry>, Failure>> + Send;
     fn nodes(&self) -> impl Future<Output = Result<Nodes, Failure>> + Send;
@@ -66,6 +69,12 @@ pub trait Daemon: Send + Sync + 'static {
         id: i64,
         values: BTreeMap<String, String>,
     ) -> impl Future<Output = Result<Vec<Step>, Failure>> + Send;
+    /// Looks for what would have turned a decision.
+    fn turning(
+        &self,
+        id: i64,
+        values: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<Turning, Failure>> + Send;
 }
 
 /// Why a request was not granted. The text says what to do.
@@ -89,6 +98,10 @@ impl Daemon for Runtime {
             Ok(status) => Ok(status?),
             Err(_) => Err(Failure::NotYet),
         }
+    }
+
+    async fn fleet(&self) -> Result<Fleet, Failure> {
+        Ok(Self::fleet(self).await?)
     }
 
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
@@ -169,6 +182,11 @@ impl Daemon for Runtime {
     async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, Failure> {
         let record = Daemon::decision(self, id).await?;
         Ok(Self::policies(self).bisect(record, values).await)
+    }
+
+    async fn turning(&self, id: i64, values: BTreeMap<String, String>) -> Result<Turning, Failure> {
+        let record = Daemon::decision(self, id).await?;
+        Ok(Self::policies(self).turning(record, values).await)
     }
 }
 

@@ -15,7 +15,7 @@ use super::answer::milliseconds;
 use super::api::bad_request;
 use super::daemon::{Daemon, Failure};
 use crate::journal::{Decision, Wanted};
-use crate::policy::{Explanation, Record, Step};
+use crate::policy::{Explanation, Record, Step, Turning};
 
 /// More than anybody reads.
 const MOST: usize = 1000;
@@ -81,6 +81,7 @@ pub(super) fn routes<D: Daemon>() -> Router<Arc<D>> {
         // By POST since opened values must be in no address, and nothing is changed.
         .route("/api/v1/decisions/{id}/explain", post(explain::<D>))
         .route("/api/v1/decisions/{id}/bisect", post(bisect::<D>))
+        .route("/api/v1/decisions/{id}/turning", post(turning::<D>))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
 }
 
@@ -105,6 +106,10 @@ async fn explain<D: Daemon>(State(daemon): State<Arc<D>>, id: Id, known: Body) -
 
 async fn bisect<D: Daemon>(State(daemon): State<Arc<D>>, id: Id, known: Body) -> Answer<Vec<Step>> {
     answer(daemon.bisect(number(id)?, values(known)?).await)
+}
+
+async fn turning<D: Daemon>(State(daemon): State<Arc<D>>, id: Id, known: Body) -> Answer<Turning> {
+    answer(daemon.turning(number(id)?, values(known)?).await)
 }
 
 type Id = Result<Path<i64>, PathRejection>;

@@ -9,7 +9,8 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::domain::{ControllerName, NodeName};
 use crate::journal::Wanted;
-use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step, Turning};
+use crate::runtime::fleet::Fleet;
 use crate::runtime::status::{GearmanStatus, Mode, Nodes, Released, Status};
 
 /// A daemon that remembers what it was told.
@@ -51,6 +52,12 @@ impl Daemon for Fake {
             undeclared: Vec::new(),
             notes: Vec::new(),
         })
+    }
+
+    async fn fleet(&self) -> Result<Fleet, Failure> {
+        let mut fleet = Fleet::new(BTreeMap::new());
+        fleet.generation = 7;
+        Ok(fleet)
     }
 
     async fn builds(&self, limit: usize) -> Result<Vec<BuildEntry>, Failure> {
@@ -123,6 +130,11 @@ impl Daemon for Fake {
 
     async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, Failure> {
         self.tell(format!("explain {id} {values:?}"));
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn turning(&self, id: i64, values: BTreeMap<String, String>) -> Result<Turning, Failure> {
+        self.tell(format!("turning {id} {values:?}"));
         Err(Failure::NotFound(format!("no decision {id} is kept")))
     }
 
@@ -209,6 +221,7 @@ async fn a_client_reads_and_changes_through_the_socket() {
     let status = client.status().await.unwrap();
     assert_eq!((status.version.as_str(), status.generation), ("1.2.3", 7));
     assert!(client.policies().await.unwrap().policies.is_empty());
+    assert_eq!(client.fleet().await.unwrap().generation, 7);
     assert!(client.builds(3).await.unwrap().is_empty());
     for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
         assert_eq!(client.set_mode(mode).await.unwrap(), Changed { mode });
@@ -307,6 +320,7 @@ async fn errors_are_json_with_the_right_status() {
         ("GET", "/api/v1/decisions/latest", 400),
         ("GET", "/api/v1/decisions/7/explain", 405),
         ("POST", "/api/v1/decisions/7/explain", 400),
+        ("GET", "/api/v1/decisions/7/turning", 405),
         ("GET", "/api/v1/nodes/x/release", 405),
         ("POST", "/api/v1/nodes/x/release", 409),
         ("POST", "/api/v1/nodes/x/release?controllers=ci", 400),
@@ -343,6 +357,7 @@ async fn over_tcp_nothing_but_health_is_told_without_the_token() {
     assert!(status == 503 && !body.contains("a secret path"), "{status} {body}");
     for token in [None, Some("wrong"), Some("")] {
         assert_eq!(ask("GET", "/api/v1/status", token).await.0, 401, "{token:?}");
+        assert_eq!(ask("GET", "/api/v1/fleet", token).await.0, 401, "{token:?}");
         assert_eq!(ask("POST", "/api/v1/pause", token).await.0, 401, "{token:?}");
         assert_eq!(ask("GET", "/metrics", token).await.0, 401, "{token:?}");
     }

@@ -3,6 +3,7 @@
 mod authors;
 mod brake;
 mod decisions;
+mod diff;
 mod folder;
 mod gates;
 mod hostile;
@@ -15,3 +16,4 @@ mod parameters;
 mod released;
 mod replacing;
 mod replay;
+mod walk;

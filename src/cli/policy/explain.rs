@@ -1,9 +1,9 @@
 //! `explain` and `bisect`: a recorded decision, made again by the daemon from what it has kept. What is sealed is opened
 //! here, where the key is, and never by the daemon itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -11,12 +11,13 @@ use super::super::arguments::ControlSocket;
 use super::super::{Exit, status, terminal};
 use super::log::time;
 use super::records;
+use super::whynot::{self, Place};
 use crate::domain::ProjectKind;
 use crate::policy::{Asked, Composed, Explanation, Fate, SentValue, SlotTold, Step, ToldBySlot};
 use crate::web;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Which {
+struct Which {
     /// The decision's number, as `layshaft policy log` shows it.
     id: i64,
     /// The private key for values that were sealed; `layshaft policy keygen` wrote it.
@@ -34,14 +35,37 @@ pub(super) struct Which {
 Shows the question, what each policy said and why, and puts the same question to the policies that were in force then,
 with the settings, grants and limits of then.
 
-Exit code 0: it came out as recorded; 1: it did not, or it could not be asked again, for the reason that is told.
+With --why-not and a name it works out what keeps the name from being offered, on the fleet and under the policies of now,
+and which change of one label, parameter, node or policy would have it offered; each was tried on the whole table. With
+--why-not and a number it tries that decision again with one parameter left out, empty or sent too.
+
+Exit code 0: it came out as recorded, or is offered everywhere that was asked about; 1: it did not, or is not, or the
+decision could not be asked again, for the reason that is told; 2 and more: nothing was looked at.
 
 Examples:
   layshaft policy explain 4711
-  layshaft policy explain 4711 --key opens.key --json | jq .differences")]
+  layshaft policy explain 4711 --key opens.key --json | jq .differences
+  layshaft policy explain --why-not 4711
+  layshaft policy explain --why-not build:team/lint:gpu
+  layshaft policy explain --why-not build:lint --controller ci1 --node agent-7 --json")]
 pub(super) struct Explain {
+    /// The decision's number, as `layshaft policy log` shows it.
+    #[arg(required_unless_present = "why_not", conflicts_with_all = ["why_not", "node", "controller", "fleet", "folder", "config"])]
+    id: Option<i64>,
+    /// Say why this function or project is not offered, or this decision about a job was not another one, and what would
+    /// change that.
+    #[arg(long, value_name = "NAME|ID")]
+    why_not: Option<String>,
     #[command(flatten)]
-    which: Which,
+    place: Place,
+    /// The private key for values that were sealed; `layshaft policy keygen` wrote it.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Answer as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    socket: ControlSocket,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,13 +84,23 @@ pub(super) struct Bisect {
 
 impl Explain {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let Which { id, json, .. } = &self.which;
-        let (client, values) = self.which.ask().await?;
-        let explanation = client.explain(*id, values).await?;
+        let Self { id, why_not, place, key, json, socket } = self;
+        if let Some(name) = why_not {
+            return match name.parse() {
+                Ok(id) => {
+                    let (client, values) = ask(id, key.as_deref(), socket).await?;
+                    whynot::turned(id, &client.turning(id, values).await?, *json)
+                }
+                Err(_) => place.why_not(name, socket, *json).await,
+            };
+        }
+        let id = id.context("name a decision")?;
+        let (client, values) = ask(id, key.as_deref(), socket).await?;
+        let explanation = client.explain(id, values).await?;
         if *json {
             terminal::say_json(&explanation)?;
         } else {
-            terminal::say(terminal::harmless(render(*id, &explanation).trim_end()))?;
+            terminal::say(terminal::harmless(render(id, &explanation).trim_end()))?;
         }
         let is_same = explanation.again.is_some() && explanation.differences.is_empty();
         Ok(if is_same { Exit::Ok } else { Exit::Failed })
@@ -75,8 +109,8 @@ impl Explain {
 
 impl Bisect {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let Which { id, json, .. } = &self.which;
-        let (client, values) = self.which.ask().await?;
+        let Which { id, key, json, socket } = &self.which;
+        let (client, values) = ask(*id, key.as_deref(), socket).await?;
         let steps = client.bisect(*id, values).await?;
         if *json {
             terminal::say_json(&steps)?;
@@ -87,17 +121,19 @@ impl Bisect {
     }
 }
 
-impl Which {
-    /// Opens what is sealed, if there is a key.
-    async fn ask(&self) -> anyhow::Result<(web::Client, BTreeMap<String, String>)> {
-        let client = self.socket.client()?;
-        let Some(path) = &self.key else { return Ok((client, BTreeMap::new())) };
-        let key = records::read_key(path)?;
-        let record = client.decision(self.id).await?;
-        let sealed = record.asked.job().and_then(|job| job.sealed.as_deref());
-        let opened = sealed.map(|sealed| key.open(sealed)).transpose();
-        Ok((client, opened.context("nothing was asked again")?.unwrap_or_default()))
-    }
+/// Opens what is sealed, if there is a key.
+async fn ask(
+    id: i64,
+    key: Option<&Path>,
+    socket: &ControlSocket,
+) -> anyhow::Result<(web::Client, BTreeMap<String, String>)> {
+    let client = socket.client()?;
+    let Some(path) = key else { return Ok((client, BTreeMap::new())) };
+    let key = records::read_key(path)?;
+    let record = client.decision(id).await?;
+    let sealed = record.asked.job().and_then(|job| job.sealed.as_deref());
+    let opened = sealed.map(|sealed| key.open(sealed)).transpose();
+    Ok((client, opened.context("nothing was asked again")?.unwrap_or_default()))
 }
 
 /// Returns a decision and how it came out again, for people.
@@ -128,12 +164,7 @@ fn render(id: i64, explanation: &Explanation) -> String {
         line(format!("could not be asked again: {trouble}"));
     }
     if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(String::as_str).collect();
-        line(format!(
-            "not the very question: a policy saw values that are not kept, of {}; sealed ones need --key, and \
-             policies.log.values says what is kept from now on",
-            names.join(", ")
-        ));
+        line(not_the_very_question(missing));
     }
     match again {
         Some(_) if differences.is_empty() => line("asked again by what was in force then: as recorded".to_owned()),
@@ -144,6 +175,16 @@ fn render(id: i64, explanation: &Explanation) -> String {
         None => {}
     }
     text
+}
+
+/// Says that values are missing, and what to do.
+pub(super) fn not_the_very_question(missing: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+    format!(
+        "not the very question: a policy saw values that are not kept, of {}; sealed ones need --key, and \
+         policies.log.values says what is kept from now on",
+        names.join(", ")
+    )
 }
 
 fn question(asked: &Asked) -> Vec<(&'static str, String)> {
@@ -157,7 +198,7 @@ fn question(asked: &Asked) -> Vec<(&'static str, String)> {
     match asked {
         Asked::Matches(asked) => {
             lines.push(("expression", asked.expression.clone().unwrap_or_else(|| "none".to_owned())));
-            lines.push(("jenkins says", (if asked.classic { "yes" } else { "no" }).to_owned()));
+            lines.push(("jenkins", (if asked.classic { "yes" } else { "no" }).to_owned()));
         }
         Asked::Names(asked) => {
             let atoms: Vec<&str> = asked.atoms.iter().map(String::as_str).collect();

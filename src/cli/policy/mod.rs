@@ -5,6 +5,7 @@ mod ask;
 mod bench;
 mod check;
 mod contract;
+mod diff;
 mod explain;
 mod inspect;
 mod keygen;
@@ -14,7 +15,10 @@ mod records;
 mod replay;
 mod run;
 mod self_test;
+mod simulated;
+mod sources;
 mod test;
+mod whynot;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +33,7 @@ use crate::policy::{self, PublicKey, Signed, Workbench};
 pub(super) use ask::table;
 #[cfg(test)]
 pub(super) use ask::{on_trial, usage_table};
+pub(super) use sources::NotCompared;
 
 /// See and change which policies are in force; write, try and test new ones.
 #[derive(Debug, clap::Args)]
@@ -59,7 +64,7 @@ enum Action {
     Thaw(ask::Ask),
     /// List what policies have decided, the latest first.
     Log(log::Log),
-    /// Show one decision in full, and make it again by what was in force then.
+    /// Show one decision in full, and make it again by what was in force then; or say why something is not offered.
     Explain(explain::Explain),
     /// Find the change of policies that changed a decision.
     Bisect(explain::Bisect),
@@ -77,6 +82,8 @@ enum Action {
     Test(test::Test),
     /// Measure what the questions of a file of cases cost.
     Bench(bench::Bench),
+    /// Compare the function table of a fleet with what a .wasm file would make of it.
+    Diff(diff::Diff),
     /// Put recorded decisions to a .wasm file: what would come out otherwise.
     Replay(replay::Replay),
     /// Print the JSON Schema of what a hook is asked and answers, or of a file of cases.
@@ -123,6 +130,7 @@ impl Policy {
             Action::Run(run) => run.run(),
             Action::Test(test) => test.run(),
             Action::Bench(bench) => bench.run(),
+            Action::Diff(diff) => in_tokio(diff.run()),
             Action::Replay(replay) => replay.run(),
             Action::Schema(schema) => schema.run(),
             Action::Contract(contract) => contract.run(),

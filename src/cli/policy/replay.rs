@@ -55,8 +55,8 @@ impl Replay {
             None => Rehearsal::alone(&policy),
         };
         let rehearsal = rehearsal.with_context(|| self.file.refused())?;
-        for refusal in rehearsal.left_out() {
-            terminal::complain(&terminal::harmless(&format!("not in force, and left out: {refusal}")));
+        for warning in rehearsal.warnings() {
+            terminal::complain(&terminal::harmless(&format!("warning: {warning}")));
         }
         let replayed = rehearsal.replay(&records, &Wanted { slower: self.slower, examples: self.examples });
         if self.json {

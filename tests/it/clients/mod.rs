@@ -24,7 +24,7 @@ fn fetched(name: &str) -> Option<PathBuf> {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("LAYSHAFT_CLIENTS").is_none_or(|clients| clients != "required"), "{why}");
     eprintln!("skipped: {why}");
 }

@@ -6,7 +6,6 @@ use std::process::{Command, Output, Stdio};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use crate::support::free_port;
 use crate::support::guest::{Guest, abstains};
 
 fn root() -> &'static Path {
@@ -274,11 +273,11 @@ fn a_new_policy_is_written_once_and_without_gaps() {
 }
 
 /// Where compiled dependencies of guests are kept between runs.
-fn guests_target() -> PathBuf {
+pub(super) fn guests_target() -> PathBuf {
     cache().join("guests/templates")
 }
 
-fn cache() -> PathBuf {
+pub(super) fn cache() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
     std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("layshaft")
 }
@@ -317,60 +316,4 @@ fn a_new_policy_in_javascript_builds_and_passes_its_cases() {
 #[test]
 fn a_new_policy_in_python_builds_and_passes_its_cases() {
     builds_and_passes("python");
-}
-
-const PATIENCE: &str = "\\n[policies.limits]\\ncompile_timeout = \"10m\"\\n";
-
-/// Returns the commands of the page, in order.
-fn commands_of(page: &str) -> String {
-    let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.collect::<Vec<_>>().join("\n")
-}
-
-/// From an empty folder to a live policy, as `docs/policies.md` says it, command by command.
-#[test]
-fn the_walk_through_on_the_page_works() {
-    let commands = commands_of(include_str!("../../../docs/policies.md"));
-    assert!(commands.contains("--lang rust") && commands.contains("--lang js") && commands.contains("policy reload"));
-    // The page has the ports that everybody has; a test takes free ones.
-    let server = format!("127.0.0.1:{}", free_port());
-    let (listen, port) = server.split_once(':').unwrap();
-    let commands = commands
-        .replace("layshaft simulate", "layshaft simulate --listen 127.0.0.1:0")
-        .replace("layshaft server", &format!("layshaft server --listen {listen} --port {port}"))
-        // An interpreter takes long to compile where many tests run at once.
-        .replace("layshaft run", &format!("printf '{PATIENCE}' >> trial/layshaft.toml\nlayshaft run"));
-    let folder = tempfile::tempdir().unwrap();
-    let script = format!(
-        "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n{commands}\nlayshaft policy list --json > list.json\n"
-    );
-    let program = Path::new(env!("CARGO_BIN_EXE_layshaft")).parent().unwrap().to_path_buf();
-    let path =
-        std::env::join_paths([program].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(folder.path())
-        .env("PATH", path.unwrap())
-        .env("LAYSHAFT_GEARMAN_SERVER", &server)
-        .env("LAYSHAFT_CONTROL_SOCKET", folder.path().join("control.sock"))
-        .env("CARGO_TARGET_DIR", guests_target())
-        .env("JCO", cache().join("npm/node_modules/.bin/jco"))
-        .output()
-        .unwrap();
-    let log = std::fs::read_to_string(folder.path().join("run.log")).unwrap_or_default();
-    assert!(
-        output.status.success(),
-        "{}{}{log}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let list: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.path().join("no-docs-in-js/list.json")).unwrap()).unwrap();
-    let states: Vec<_> = list["policies"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|policy| (policy["name"].clone(), policy["state"].clone()))
-        .collect();
-    assert_eq!(states, [(json!("no-docs-in-js"), json!("live")), (json!("no-docs-on-gpu"), json!("live"))]);
 }

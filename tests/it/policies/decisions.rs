@@ -72,6 +72,10 @@ on_both_servers! {
         assert!(code == 0 && explained.ends_with("asked again by what was in force then: as recorded\n"), "{explained}");
         assert!(explained.contains("denied by deny rule `no-shell`"), "{explained}");
 
+        let (code, turned) = layshaft(&daemon, &["policy", "explain", "--why-not", &id, "--key", &key]).await;
+        assert!(code == 0 && turned.contains("\n  without MAKE_ARGS it is passed\n"), "{turned}");
+        assert!(turned.contains("\n  with MAKE_ARGS empty it is passed\n") && !turned.contains("BRANCH it"), "{turned}");
+
         let (code, found) = layshaft(&daemon, &["policy", "bisect", &id, "--key", &key]).await;
         assert!(code == 0 && found.contains("the answer changed 2 times"), "{found}");
         assert!(found.contains("allowlist came (") && found.contains("allowlist: replaced by "), "{found}");

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::component::Module;
 use super::config::Config;
@@ -58,6 +60,12 @@ impl Policies {
     pub async fn bisect(&self, record: Record, values: BTreeMap<String, String>) -> Vec<Step> {
         let _alone = self.one_at_a_time().await;
         self.off_the_runtime(move |inner| inner.bisect(record, &values)).await
+    }
+
+    /// Returns what was in force before the last change, and how long ago that was, if it was less than this.
+    pub async fn of_late(&self, within: Duration) -> Option<(Arc<Generation>, Duration)> {
+        let _alone = self.one_at_a_time().await;
+        self.off_the_runtime(move |inner| inner.of_late(within)).await
     }
 
     /// Forgets what was in force too long ago to be asked again.
@@ -133,6 +141,24 @@ impl Inner {
             steps.push(step);
         }
         steps
+    }
+
+    fn of_late(&self, within: Duration) -> Option<(Arc<Generation>, Duration)> {
+        self.ledger.as_ref()?;
+        let before = || {
+            let eras = self.history()?.eras;
+            let [.., before, last] = eras.as_slice() else { return Ok(None) };
+            let since = Duration::from_millis(now_ms().saturating_sub(last.at));
+            if since >= within {
+                return Ok(None);
+            }
+            let generation = self.revive(before, &mut Revived::default())?;
+            Ok(Some((Arc::new(generation), since)))
+        };
+        before().unwrap_or_else(|error: String| {
+            warn!(%error, "what policies offered before the last change is not known, so no name of then is kept");
+            None
+        })
     }
 
     fn history(&self) -> Result<super::history::History, String> {

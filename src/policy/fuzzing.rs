@@ -16,7 +16,7 @@ use super::call::{CallError, Instance};
 use super::component::Module;
 use super::config::Limits;
 use super::engine;
-use super::guest::{Bytes, Guest, abstains, named, rules, satisfies};
+use super::guest::{Guest, abstains, named, rules};
 use super::laws;
 use super::question::Ending;
 use super::verdict::{Decision, EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer};
@@ -210,6 +210,8 @@ fn assert_readable(text: &str) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use super::super::guest::{Bytes, satisfies};
 
     use super::*;
 

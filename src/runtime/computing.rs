@@ -37,17 +37,22 @@ pub(super) struct Computed {
 
 impl Computing {
     pub(super) fn run(self) -> Computed {
-        let Self { rules, snapshot, ruled: before, offered, servers, keeping: Grace { mut keeping, since, until } } =
-            self;
+        let Self { rules, snapshot, ruled: before, offered, servers, keeping } = self;
+        let Grace { mut keeping, since, until, past } = keeping;
         let Some((generation, config)) = rules else {
             let offered = keeping.over(&before, &snapshot, &offered, servers);
             return Computed { generation: None, ruled: before, offered, change: None };
         };
-        let ruled = table(&snapshot, &mut PolicyRules::new(&generation, &snapshot, &config), &before);
+        let by =
+            |generation: &Generation| table(&snapshot, &mut PolicyRules::new(generation, &snapshot, &config), &before);
+        let ruled = by(&generation);
         let ruled = if ruled == *before { Arc::clone(&before) } else { Arc::new(ruled) };
+        let of_past =
+            past.and_then(|past| Change::between(&Arc::new(by(&past.generation)), &ruled, &snapshot, past.until));
         let generation = generation.number();
         let is_changed = since.is_some_and(|since| since != generation);
-        let change = until.filter(|_| is_changed).and_then(|until| Change::between(&before, &ruled, &snapshot, until));
+        let until = until.filter(|_| is_changed);
+        let change = of_past.or_else(|| Change::between(&before, &ruled, &snapshot, until?));
         if let Some(change) = &change {
             Keeping::add(&mut keeping, change.clone(), &ruled);
         }

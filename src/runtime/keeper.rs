@@ -2,7 +2,7 @@
 //!
 //! What stays is decided in `keeping`; here time passes, connections report and servers are asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,9 @@ use super::identity::ConnectionId;
 use super::keeping::{Keeping, Waiting};
 use super::reconciler::{Link, Reconciler, Request};
 use super::site::Site;
-use crate::domain::FunctionName;
+use super::snapshot::Snapshot;
+use crate::domain::{ControllerName, FunctionName};
+use crate::policy::{Generation, Policies};
 
 /// So long a connection that does not get rid of what it has to say holds up the withdrawal of old names on all.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
@@ -34,7 +36,17 @@ pub(super) struct Keeper {
     is_due: bool,
     /// The policies by which the rules gave the present table.
     ruled_by: Option<u64>,
+    past: Option<Past>,
+    /// Controllers whose names of that time were looked at.
+    looked_at: BTreeSet<ControllerName>,
     announcing: Option<Announcement>,
+}
+
+/// Policies of an earlier life of the daemon, whose names are kept as if it had never stopped.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) generation: Arc<Generation>,
+    pub(super) until: Instant,
 }
 
 /// New names that connections have to tell their servers.
@@ -52,18 +64,42 @@ pub(super) struct Grace {
     pub(super) since: Option<u64>,
     /// None if nothing is kept.
     pub(super) until: Option<Instant>,
+    /// Set when a controller is there for the first time.
+    pub(super) past: Option<Past>,
+}
+
+impl Past {
+    /// Returns what was in force until lately, for the time that its names have left.
+    pub(super) async fn of(policies: &Policies) -> Option<Self> {
+        let keep_names = policies.config().keep_names;
+        let (generation, since) = policies.of_late(keep_names).await?;
+        Some(Self { generation, until: Instant::now() + keep_names.saturating_sub(since) })
+    }
 }
 
 impl Keeper {
+    pub(super) fn new(past: Option<Past>) -> Self {
+        Self { past, ..Self::default() }
+    }
+
     pub(super) fn is_due(&self) -> bool {
         self.is_due
     }
 
     /// A table is about to be made.
-    pub(super) fn begin(&mut self, keep_names: Duration) -> Grace {
+    pub(super) fn begin(&mut self, snapshot: &Snapshot, keep_names: Duration) -> Grace {
         self.is_due = false;
-        let until = (!keep_names.is_zero()).then(|| Instant::now() + keep_names);
-        Grace { keeping: self.keeping.clone(), since: self.ruled_by, until }
+        let now = Instant::now();
+        let until = (!keep_names.is_zero()).then(|| now + keep_names);
+        self.past.take_if(|past| past.until <= now);
+        let mut is_new = false;
+        if self.past.is_some() {
+            for name in snapshot.controllers.keys() {
+                is_new |= self.looked_at.insert(name.clone());
+            }
+        }
+        let past = self.past.clone().filter(|_| is_new);
+        Grace { keeping: self.keeping.clone(), since: self.ruled_by, until, past }
     }
 
     /// A table was made. Returns what is kept from now on.

@@ -267,7 +267,8 @@ async fn serve(
         site.policies.decisions().map(|decided| decisions::keep(decided, site.journal.clone(), stop.clone()));
     let recording = recording.map(tokio::spawn);
     clearance::clear(&site, &hosts, &cleared);
-    let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, cleared.subscribe());
+    let past = stop.run_until_cancelled(keeper::Past::of(&site.policies)).await.flatten();
+    let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, cleared.subscribe(), past);
     reconciler.run(inbox, happened, stop.clone()).await;
     stop.cancel();
     if let Some(recording) = recording {

@@ -18,7 +18,7 @@ use super::computing::{Computed, Computing};
 use super::executor::{self, Command, Happened};
 use super::function_set::FunctionSet;
 use super::identity::{ConnectionId, Role};
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Past};
 use super::keeping::Waiting;
 use super::management;
 use super::meanings::Meanings;
@@ -104,6 +104,7 @@ impl Reconciler {
         site: Arc<Site>,
         view: watch::Sender<View>,
         cleared: watch::Receiver<Clearances>,
+        past: Option<Past>,
     ) -> (Self, mpsc::UnboundedReceiver<(ConnectionId, Happened)>) {
         let (events, happened) = mpsc::unbounded_channel();
         let reconciler = Self {
@@ -115,7 +116,7 @@ impl Reconciler {
             computed_from: None,
             computing: None,
             ask_again: AskAgain::new(),
-            keeper: Keeper::default(),
+            keeper: Keeper::new(past),
             woken: Vec::new(),
             events,
         };
@@ -404,7 +405,7 @@ impl Reconciler {
             ruled: Arc::clone(&view.ruled),
             offered: Arc::clone(&view.table),
             servers: self.site.servers.len(),
-            keeping: self.keeper.begin(self.site.policies.config().keep_names),
+            keeping: self.keeper.begin(snapshot, self.site.policies.config().keep_names),
         };
         drop(view);
         self.computing = Some(tokio::task::spawn_blocking(move || computing.run()));

@@ -199,7 +199,7 @@ on_both_servers! {
         }
     }
 
-    async fn a_restart_forgets_what_was_kept_and_the_policy_before_brings_it_back(server) {
+    async fn what_is_kept_stays_so_over_a_restart(server) {
         let mut site = one_executor().start(server).await;
         site.offers("a_exec-0", &["build:first"]).await;
         site.runtime().pause().unwrap();
@@ -209,13 +209,23 @@ on_both_servers! {
         eventually("it is kept", || async { kept(&site).await == [("build:first".to_owned(), Some(1))] }).await;
         site.stop_runtime().await;
         site.start_runtime().await;
-        site.settle().await;
-        site.offers("a_exec-0", &["build:second"]).await;
-        assert_eq!(site.server.waiting_jobs_of("build:first").await, 1);
-        site.drop_policy("10-names.wasm", &naming("first"));
         waits.started().await;
         finish_all(&site);
         assert_eq!(completion(&waits.finish().await)["result"], "SUCCESS");
+        site.offers("a_exec-0", &["build:second"]).await;
+    }
+
+    async fn names_that_a_policy_takes_away_while_the_daemon_is_away_are_kept_too(server) {
+        let mut site = one_executor().start(server).await;
+        site.offers("a_exec-0", &["build:first"]).await;
+        site.stop_runtime().await;
+        site.drop_policy("10-names.wasm", &naming("second"));
+        let mut waits = site.server.submit("build:first", "u-1", "{}").await;
+        site.start_runtime().await;
+        waits.started().await;
+        finish_all(&site);
+        assert_eq!(completion(&waits.finish().await)["result"], "SUCCESS");
+        site.offers("a_exec-0", &["build:second"]).await;
     }
 }
 

@@ -80,6 +80,11 @@ impl Bind {
         })
     }
 
+    /// Returns whether a node is another one to this binding if it has the label.
+    pub(super) fn minds_label(&self, label: &str) -> bool {
+        self.labels.as_ref().is_some_and(|globs| globs.is_match(label))
+    }
+
     /// Returns whether the slot is in force for a project on a node with these labels.
     pub(super) fn holds(&self, controller: &Controller, project: &ProjectName, labels: &BTreeSet<String>) -> bool {
         self.controllers.as_ref().is_none_or(|globs| globs.is_match(controller.name.as_str()))

@@ -12,7 +12,7 @@ use super::health::Health;
 use super::monitor::Monitor;
 use super::need::Sight;
 use super::pass::{Pass, World};
-use crate::domain::{ControllerName, ProjectName};
+use crate::domain::{ControllerName, Node, ProjectName};
 
 /// A controller as far as bindings know it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,10 +62,21 @@ impl Generation {
         self.blocked.iter().any(|bind| bind.holds(controller, project, labels))
     }
 
-    /// Returns whether the function table depends on the classic rules alone, so that labels and usage tell all of a node.
-    pub fn looks_at_no_node(&self) -> bool {
-        let hooks = [Hook::Matching, Hook::Naming];
-        self.blocked.is_empty() && !hooks.into_iter().any(|hook| self.with_hook(hook).next().is_some())
+    /// Returns whether a policy of the function table is told the names of nodes, so that no two are alike to it.
+    pub fn knows_nodes_by_name(&self) -> bool {
+        self.of_the_table().any(|slot| slot.sight.node_name)
+    }
+
+    /// Returns whether a label of a node may matter to the function table although no project's expression names it:
+    /// a policy sees it, or is bound to it.
+    pub fn minds_label(&self, node: &Node, label: &str) -> bool {
+        self.blocked.iter().any(|bind| bind.minds_label(label))
+            || self.of_the_table().any(|slot| slot.sight.sees_label(node, label) || slot.bind.minds_label(label))
+    }
+
+    fn of_the_table(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        let decides = |slot: &&Arc<Slot>| !slot.module.hooks.is_disjoint(&[Hook::Matching, Hook::Naming].into());
+        self.slots.iter().filter(decides)
     }
 
     /// Starts one pass over the function table: an instance per slot, no question asked twice.

@@ -18,7 +18,7 @@ use crate::domain::{Mode, Node, NodeName, Project};
 #[derive(Clone, Debug)]
 pub(super) struct Sight {
     pub(super) project: bool,
-    node_name: bool,
+    pub(super) node_name: bool,
     labels: GlobSet,
     values: ParameterValues,
     secret: GlobSet,
@@ -55,12 +55,16 @@ impl Sight {
         Ok((sight, advice))
     }
 
-    pub(super) fn node(&self, node: &Node, named_labels: &BTreeSet<String>) -> NodeClass {
+    /// Returns whether a label of a node is shown even if no expression names it.
+    pub(super) fn sees_label(&self, node: &Node, label: &str) -> bool {
         // A node carries its own name as a label. Shown where nobody asked for names, it would make every node a class
         // of its own.
-        let is_own_name = |label: &str| matches!(&node.name, NodeName::Agent(name) if name == label);
-        let wanted = |label: &str| self.labels.is_match(label) && (self.node_name || !is_own_name(label));
-        let shown = |label: &&String| named_labels.contains(*label) || wanted(label);
+        let is_own_name = || matches!(&node.name, NodeName::Agent(name) if name == label);
+        self.labels.is_match(label) && (self.node_name || !is_own_name())
+    }
+
+    pub(super) fn node(&self, node: &Node, named_labels: &BTreeSet<String>) -> NodeClass {
+        let shown = |label: &&String| named_labels.contains(*label) || self.sees_label(node, label);
         NodeClass {
             built_in: node.name == NodeName::BuiltIn,
             exclusive: node.mode == Mode::Exclusive,

@@ -3,7 +3,7 @@
 //! Remembered are questions as the slot sees them, so nodes that look alike to it cost one call. Within a pass, a
 //! controller's name and a node's name stand for one node, and a project's name for one project.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tracing::error;
@@ -74,7 +74,7 @@ enum TrialKey {
 
 /// Numbers for texts, in order of appearance.
 #[derive(Debug, Default)]
-struct Words(BTreeMap<String, u32>);
+struct Words(HashMap<String, u32>);
 
 impl<'g> Pass<'g> {
     pub(super) fn new(generation: &'g Generation, world: &'g World) -> Self {

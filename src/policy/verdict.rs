@@ -101,6 +101,10 @@ impl MatchingAnswer {
 
 /// Shortens a text to what is shown and takes control characters out of it.
 pub(super) fn shown(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
+    if text.len() <= LONGEST_TEXT && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut shown: String = text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST_TEXT).is_some() {
         shown.push('…');

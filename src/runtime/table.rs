@@ -90,8 +90,8 @@ pub(super) trait Rules {
     fn is_pinnable(&self, project: &Project) -> bool;
 }
 
-/// The usage of a node, and those of its labels that matter.
-pub(super) type NodeClass = (Mode, BTreeSet<String>);
+/// Whether it is the controller's own node, its usage, and those of its labels that matter.
+pub(super) type NodeClass = (bool, Mode, BTreeSet<String>);
 
 /// What [`Rules::matches`] is asked.
 #[derive(Debug)]
@@ -275,6 +275,8 @@ impl FunctionTable {
 pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &FunctionTable) -> FunctionTable {
     let shared_short_names = snapshot.shared_short_names();
     let mut candidates: Vec<Candidate> = Vec::new();
+    // What stays where the rules could not decide; alike as the nodes of a class are, they may have offered different things.
+    let mut kept: Vec<(usize, &NodeName, FunctionName, Offer)> = Vec::new();
     // By number of their class: nodes that offer the same, with their controller.
     let mut nodes: Vec<(&ControllerName, Vec<&Node>)> = Vec::new();
     let mut notes = BTreeSet::new();
@@ -301,9 +303,8 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                 expression: expression_of(project, controller),
                 short_name_unique: !shared_short_names.contains(project.name.short()),
             };
-            for (class, node) in
-                classes.iter().enumerate().filter_map(|(class, alike)| Some((first + class, *alike.first()?)))
-            {
+            for (class, alike) in classes.iter().enumerate().map(|(class, alike)| (first + class, alike)) {
+                let Some(&node) = alike.first() else { continue };
                 if rules.is_blocked(name, project, node) {
                     continue;
                 }
@@ -317,32 +318,57 @@ pub(super) fn table(snapshot: &Snapshot, rules: &mut dyn Rules, previous: &Funct
                             project: project.name.clone(),
                             error,
                         });
-                        let kept = previous.previous_offers(name, &node.name, &project.name);
-                        candidates.extend(kept.map(|(function, offer)| (class, function.clone(), offer.clone())));
+                        kept.extend(alike.iter().flat_map(|node| {
+                            let offers = previous.previous_offers(name, &node.name, &project.name);
+                            offers.map(|(function, offer)| (class, &node.name, function.clone(), offer.clone()))
+                        }));
                     }
                 }
             }
         }
     }
-    let owners = owners(&candidates, previous, &mut notes);
-    let mut by_class: BTreeMap<usize, BTreeMap<FunctionName, Offer>> = BTreeMap::new();
-    for (class, function, offer) in candidates {
-        if owners.get(&function) == Some(&offer.project) {
-            by_class.entry(class).or_default().insert(function, offer);
-        }
+    let wanted = candidates.iter().map(|(_, function, offer)| (function, &offer.project));
+    let wanted = wanted.chain(kept.iter().map(|(_, _, function, offer)| (function, &offer.project)));
+    let owners = owners(wanted, previous, &mut notes);
+    let is_owned = |function: &FunctionName, offer: &Offer| owners.get(function) == Some(&offer.project);
+    let mut by_class: Vec<Offers> = vec![Offers::new(); nodes.len()];
+    for (class, function, offer) in candidates.into_iter().filter(|(_, function, offer)| is_owned(function, offer)) {
+        by_class[class].insert(function, offer);
+    }
+    let mut kept_by_node: BTreeMap<(usize, &NodeName), Offers> = BTreeMap::new();
+    for (class, node, function, offer) in kept.into_iter().filter(|(_, _, function, offer)| is_owned(function, offer)) {
+        kept_by_node.entry((class, node)).or_default().insert(function, offer);
     }
     let mut rows = BTreeMap::new();
-    for (class, offers) in by_class {
-        let (controller, alike) = &nodes[class];
-        // What has not changed stays the same row, so that nobody has to look at its names.
-        let known = alike.iter().find_map(|node| previous.row(controller, &node.name));
-        let row = match known.filter(|known| known.offers == offers) {
-            Some(known) => Arc::clone(known),
-            None => Arc::new(Row::new(offers)),
-        };
-        rows.extend(alike.iter().map(|node| (((*controller).clone(), node.name.clone()), Arc::clone(&row))));
+    for (class, (offers, (controller, alike))) in by_class.into_iter().zip(nodes).enumerate() {
+        let (apart, alike): (Vec<&Node>, Vec<&Node>) =
+            alike.into_iter().partition(|node| kept_by_node.contains_key(&(class, &node.name)));
+        for node in apart {
+            let mut offers = offers.clone();
+            offers.extend(kept_by_node.remove(&(class, &node.name)).unwrap_or_default());
+            rows.extend(row_for(controller, &[node], offers, previous));
+        }
+        rows.extend(row_for(controller, &alike, offers, previous));
     }
     FunctionTable { rows, owners, notes }
+}
+
+/// Returns the one row of nodes that offer the same; none of those that offer nothing.
+fn row_for<'a>(
+    controller: &'a ControllerName,
+    alike: &'a [&Node],
+    offers: Offers,
+    previous: &FunctionTable,
+) -> impl Iterator<Item = ((ControllerName, NodeName), Arc<Row>)> + use<'a> {
+    // What has not changed stays the same row, so that nobody has to look at its names.
+    let known = alike.iter().find_map(|node| previous.row(controller, &node.name));
+    let row = match known.filter(|known| known.offers == offers) {
+        Some(known) => Some(Arc::clone(known)),
+        None if offers.is_empty() => None,
+        None => Some(Arc::new(Row::new(offers))),
+    };
+    let place = |node: &&Node| (controller.clone(), node.name.clone());
+    row.into_iter().flat_map(move |row| alike.iter().map(move |node| (place(node), Arc::clone(&row))))
 }
 
 /// Puts the online nodes of a controller together that the rules cannot tell apart.
@@ -434,19 +460,21 @@ fn expression_of(project: &Project, controller: &Controller) -> Option<Expressio
     classic::matching::effective_label(project, controller.self_label()).map(Expression::lookup)
 }
 
+type Offers = BTreeMap<FunctionName, Offer>;
+
 /// What the nodes of a class could offer.
 type Candidate = (usize, FunctionName, Offer);
 
 /// Decides which project each name means: the incumbent while it still wants it, else the last one walked, which is
 /// how the plugin settles it.
-fn owners(
-    candidates: &[Candidate],
+fn owners<'a>(
+    wanted: impl Iterator<Item = (&'a FunctionName, &'a ProjectName)>,
     previous: &FunctionTable,
     notes: &mut BTreeSet<Note>,
 ) -> BTreeMap<FunctionName, ProjectName> {
     let mut wanted_by: BTreeMap<&FunctionName, BTreeSet<&ProjectName>> = BTreeMap::new();
-    for (_, function, offer) in candidates {
-        wanted_by.entry(function).or_default().insert(&offer.project);
+    for (function, project) in wanted {
+        wanted_by.entry(function).or_default().insert(project);
     }
     let mut owners = BTreeMap::new();
     for (function, projects) in wanted_by {
@@ -475,9 +503,14 @@ mod tests {
         widened: bool,
         fails: bool,
         named: Option<&'static str>,
+        sees_no_names: bool,
     }
 
     impl Rules for Classic {
+        fn class(&self, node: &Node) -> Option<NodeClass> {
+            self.sees_no_names.then_some((false, node.mode, BTreeSet::new()))
+        }
+
         fn is_blocked(&self, _: &ControllerName, project: &Project, _: &Node) -> bool {
             project.name.full() == "blocked"
         }
@@ -609,9 +642,12 @@ mod tests {
             vec![project("lint", None), project("new", None)],
             vec![node("a", &[]), node("b", &[])],
         )]);
-        let mut failing = Classic { fails: true, ..Classic::default() };
-        let kept = check(&after, &mut failing, &known, &["ci/a: build:lint=lint"]);
-        assert_eq!(kept.notes.len(), 2);
+        // Whether the nodes are asked about one by one or together.
+        for sees_no_names in [false, true] {
+            let mut failing = Classic { fails: true, sees_no_names, ..Classic::default() };
+            let kept = check(&after, &mut failing, &known, &["ci/a: build:lint=lint"]);
+            assert_eq!(kept.notes.len(), 2);
+        }
     }
 
     #[test]

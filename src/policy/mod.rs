@@ -5,7 +5,8 @@
 //!                                          │    └────► decision  a fresh instance per slot, for one job
 //!                                          └ slot ─ need (what it may see) ─ call (limits) ─ bindings (wit) ─ chain
 //!
-//! workbench (a file by itself, for its author) ─ written (questions as JSON) ─ cases ─ contract (schemas, its page)
+//! workbench (a file by itself, for its author) ─ asking (again and again) ─ written (questions as JSON) ─ cases
+//! contract (schemas, its page)
 //! ```
 //!
 //! A policy imports nothing, so its verdict is a function of the question; that is why answers may be remembered.
@@ -14,6 +15,7 @@
 //! take milliseconds: call them off the async threads.
 
 mod answers;
+mod asking;
 mod binding;
 mod bindings;
 mod book;
@@ -39,6 +41,7 @@ mod need;
 mod pass;
 mod question;
 mod reload;
+mod spoken;
 mod status;
 mod table_gates;
 mod turn;
@@ -54,6 +57,7 @@ mod guest;
 mod samples;
 
 pub use answers::{End, Filtered, Matched, Names, Reason, Start, Undecided};
+pub use asking::{Asking, Kept};
 pub use call::CallError;
 pub use cases::{Asks, Case, Cases, Checked, Difference};
 pub use check::{CheckReport, check};
@@ -66,7 +70,9 @@ pub use folder::files;
 pub use generation::{Controller, Generation};
 pub use pass::{Pass, World};
 pub use reload::{Error, Policies};
+pub use spoken::Spoken;
 pub use status::{Change, ChangeKind, Gate, Refusal, ReloadReport, SlotState, SlotStatus};
 pub use table_gates::{Comparison, Objection, TableGates};
+pub use verdict::{Decision, ParametersAnswer};
 pub use workbench::{Cost, Inspection, Spread, Told, Workbench, settings_of};
 pub use written::{Call, Question, Verdict};

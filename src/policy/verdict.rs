@@ -34,17 +34,27 @@ pub(super) enum MatchingAnswer {
     Satisfies(BTreeSet<String>),
 }
 
+/// Whether there is a build, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ParametersAnswer {
+pub enum ParametersAnswer {
+    /// Everything passes.
     Abstain,
+    /// No build is started.
     Reject,
-    Rules { named: Vec<(String, Decision)>, closed: bool },
+    Rules {
+        /// By name, in the policy's order.
+        named: Vec<(String, Decision)>,
+        /// Parameters without a rule need another policy's `allow`; else they pass.
+        closed: bool,
+    },
 }
 
+/// What becomes of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     Allow,
     Drop,
+    /// Passes this value instead.
     Set(String),
 }
 

@@ -166,25 +166,23 @@ impl Workbench {
         time: Duration,
         most: usize,
     ) -> Result<Cost, CallError> {
-        let question = self.seen(question, grants)?;
-        let start = || Instance::start(&self.module, settings, &self.config.limits);
+        let asking = self.asking(settings, question, grants)?;
         let (time, most) = (time / 2, most.max(1));
         let fresh = spread(time, most, || {
-            let mut instance = start()?;
-            question.ask(&mut instance)?;
-            Ok(self.config.limits.fuel.saturating_sub(instance.fuel_left()))
+            let mut instance = asking.keep()?;
+            instance.ask()?;
+            Ok(instance.fuel_in_all())
         })?;
-        let mut instance = start()?;
-        let configured = instance.fuel_left();
-        question.ask(&mut instance)?;
+        let mut instance = asking.keep()?;
+        instance.ask()?;
         let kept = spread(time, most, || {
-            question.ask(&mut instance)?;
-            Ok(configured.saturating_sub(instance.fuel_left()))
+            instance.ask()?;
+            Ok(instance.fuel())
         })?;
         Ok(Cost { fresh, kept })
     }
 
-    fn seen(&self, question: &Question, grants: Option<&BTreeSet<Grant>>) -> Result<Question, CallError> {
+    pub(super) fn seen(&self, question: &Question, grants: Option<&BTreeSet<Grant>>) -> Result<Question, CallError> {
         let hook = question.call().hook();
         if !self.module.hooks.contains(&hook) {
             return Err(CallError::Invalid(format!("the policy does not export {hook}, so it is never asked")));

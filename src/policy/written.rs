@@ -15,6 +15,7 @@ use super::chain::{self, Heard, Voice};
 use super::component::{Hook, Needs};
 use super::config::Grant;
 use super::question::{Ending, MatchingQuestion, NamingQuestion, NodeClass, OfflineQuestion, ParametersQuestion};
+use super::spoken::{Answered, Spoken};
 use super::verdict::{Decision, EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer};
 use crate::domain::BuildFunction;
 use crate::label::Expression;
@@ -171,33 +172,47 @@ impl Question {
     }
 
     pub(super) fn ask(&self, instance: &mut Instance) -> Result<Verdict, CallError> {
-        match &self.0 {
-            Asked::Names(question) => instance.names(question).map(|told| explained(&told, names(&told.answer))),
-            Asked::Matches(question) => {
-                let told = instance.matches(question)?;
-                let needs_grants = widens(question, &told).then_some(Grant::Widen).into_iter().collect();
-                Ok(Verdict { needs_grants, ..explained(&told, matching(&told.answer)) })
+        let spoken = self.put(instance)?;
+        Ok(self.written(&spoken))
+    }
+
+    pub(super) fn put(&self, instance: &mut Instance) -> Result<Spoken, CallError> {
+        Ok(Spoken(match &self.0 {
+            Asked::Names(question) => Answered::Names(instance.names(question)?),
+            Asked::Matches(question) => Answered::Matches(instance.matches(question)?),
+            Asked::Filter(question) => Answered::Filter(instance.filter(question)?),
+            Asked::BuildStarted(question) => Answered::BuildStarted(instance.build_started(question)?),
+            Asked::BuildEnded(question, ending) => Answered::BuildEnded(instance.build_ended(question, *ending)?),
+        }))
+    }
+
+    /// Writes down what was answered to this question.
+    fn written(&self, spoken: &Spoken) -> Verdict {
+        let needs = |grant: Grant, is_needed: bool| is_needed.then_some(grant).into_iter().collect();
+        match &spoken.0 {
+            Answered::Names(told) => explained(told, names(&told.answer)),
+            Answered::Matches(told) => {
+                let widens = matches!(&self.0, Asked::Matches(question) if widens(question, told));
+                Verdict { needs_grants: needs(Grant::Widen, widens), ..explained(told, matching(&told.answer)) }
             }
-            Asked::Filter(question) => {
-                let told = instance.filter(question)?;
+            Answered::Filter(told) => {
                 let sets = matches!(&told.answer, ParametersAnswer::Rules { named, .. }
                     if named.iter().any(|(_, decision)| matches!(decision, Decision::Set(_))));
-                let needs_grants = sets.then_some(Grant::Rewrite).into_iter().collect();
-                Ok(Verdict { needs_grants, ..explained(&told, parameters(&told.answer)) })
+                Verdict { needs_grants: needs(Grant::Rewrite, sets), ..explained(told, parameters(&told.answer)) }
             }
-            Asked::BuildStarted(question) => {
-                let told = instance.build_started(question)?;
-                let vetoes = told.answer == StartAnswer::Share && question.client_asks_offline;
-                let needs_grants = vetoes.then_some(Grant::Veto).into_iter().collect();
-                Ok(Verdict { needs_grants, ..explained(&told, started(told.answer)) })
+            Answered::BuildStarted(told) => {
+                let vetoes = told.answer == StartAnswer::Share && self.client_asks_offline();
+                Verdict { needs_grants: needs(Grant::Veto, vetoes), ..explained(told, started(told.answer)) }
             }
-            Asked::BuildEnded(question, ending) => {
-                let told = instance.build_ended(question, *ending)?;
-                let vetoes = told.answer == EndAnswer::Online && question.client_asks_offline;
-                let needs_grants = vetoes.then_some(Grant::Veto).into_iter().collect();
-                Ok(Verdict { needs_grants, ..explained(&told, ended(&told.answer)) })
+            Answered::BuildEnded(told) => {
+                let vetoes = told.answer == EndAnswer::Online && self.client_asks_offline();
+                Verdict { needs_grants: needs(Grant::Veto, vetoes), ..explained(told, ended(&told.answer)) }
             }
         }
+    }
+
+    fn client_asks_offline(&self) -> bool {
+        matches!(&self.0, Asked::BuildStarted(question) | Asked::BuildEnded(question, _) if question.client_asks_offline)
     }
 }
 

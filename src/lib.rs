@@ -12,9 +12,10 @@
 //! ```
 //!
 //! What is absent on purpose: nothing in `domain`, `label`, `classic`, `gearman::{packet, codec, session}` and
-//! `runtime::{table, plan}` awaits, sleeps or reads a clock. Only `jenkins::wire` knows Jenkins' JSON, only
+//! `runtime::{table, keeping, plan}` awaits, sleeps or reads a clock. Only `jenkins::wire` knows Jenkins' JSON, only
 //! `policy::bindings` wit types, only `gearman::codec` bytes. A policy that is missing, slow, trapping or malformed
-//! never stops a running build.
+//! never stops a running build. Nothing is unsafe but what a macro writes into `policy::bindings`, and one line in
+//! `policy::deserialize`, which says why.
 
 pub mod classic;
 pub mod cli;

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod replay;
 mod site;
 
 use std::collections::BTreeSet;
@@ -56,6 +57,10 @@ async fn main() -> anyhow::Result<()> {
     print("matching.matches, an instance's first", &matching.first);
     print("matching.matches, asked", &matching.asked);
     print("matching.matches, remembered", &matching.remembered);
+
+    let took = replay::replay(&site, &policies, ALLOWLIST)?;
+    println!("\n{} recorded decisions, put to what is in force and to a candidate", replay::RECORDS);
+    println!("  milliseconds in all {:>32.0}", took.as_secs_f64() * 1e3);
 
     println!("\nfrom a dropped file to its generation, milliseconds; median [min..max] of {DROPS} drops");
     println!("  both policies at start: {:.0}", opening.as_secs_f64() * 1e3);

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    cancel, check_config, completions, demo, describe, doctor, mode, policy, queue, run, server, simulate, status,
-    stop, submit,
+    cancel, check_config, completions, demo, describe, doctor, mode, nodes, policy, queue, run, server, simulate,
+    status, stop, submit,
 };
 use crate::gearman::tls::{self, Tls};
 use crate::gearman::{Address, Endpoint};
@@ -46,6 +46,10 @@ pub(super) enum Command {
     Describe(describe::Describe),
     /// Show controllers, nodes, functions, policies and running builds.
     Status(status::Show),
+    /// List nodes, and which are offline because of policies.
+    Nodes(nodes::List),
+    /// Bring a node back that is offline because of policies.
+    Node(nodes::Change),
     /// See and change which policies are in force.
     Policy(policy::Policy),
     /// Take no more jobs; running builds go on, and builds can be stopped and described.

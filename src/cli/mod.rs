@@ -16,6 +16,7 @@ mod interrupts;
 mod log;
 mod manage;
 mod mode;
+mod nodes;
 mod policy;
 mod queue;
 mod run;
@@ -66,6 +67,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Stop(stop) => in_tokio(stop.run()),
         Command::Describe(describe) => in_tokio(describe.run()),
         Command::Status(status) => in_tokio(status.run()),
+        Command::Nodes(nodes) => in_tokio(nodes.run()),
+        Command::Node(node) => in_tokio(node.run()),
         Command::Policy(policy) => policy.run(),
         Command::Pause(change) => in_tokio(change.run(crate::runtime::status::Mode::Paused)),
         Command::Resume(change) => in_tokio(change.run(crate::runtime::status::Mode::Serving)),
@@ -82,14 +85,14 @@ pub fn report(error: &anyhow::Error) -> Exit {
     Exit::of(error)
 }
 
-fn in_tokio(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+fn in_tokio<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     in_runtime(tokio::runtime::Builder::new_multi_thread(), command)
 }
 
-fn in_runtime(
+fn in_runtime<T>(
     mut runtime: tokio::runtime::Builder,
-    command: impl Future<Output = anyhow::Result<Exit>>,
-) -> anyhow::Result<Exit> {
+    command: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let runtime = runtime.enable_all().build().context("failed to start the threads of this program")?;
     let done = runtime.block_on(command);
     // A compilation or a look-up that nobody waits for any more must not hold up the end.

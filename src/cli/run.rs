@@ -187,6 +187,7 @@ fn control(config: &Config) -> web::Config {
         socket: control.socket.clone().unwrap_or_else(web::default_socket),
         users: control.users.clone(),
         tcp: control.tcp.as_ref().map(|tcp| web::Tcp { listen: tcp.listen, token: tcp.token.clone() }),
+        monitoring: config.web.clone().map(|web| web::Monitoring { listen: web.listen, token: web.token }),
     }
 }
 

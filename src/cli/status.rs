@@ -8,7 +8,7 @@ use super::arguments::ControlSocket;
 use super::{Exit, terminal};
 use crate::jenkins::Part;
 use crate::runtime::status::{
-    BuildState, BuildStatus, ControllerStatus, GearmanStatus, Mode, Status, WorkerState, WorkerStatus,
+    BuildState, BuildStatus, ControllerStatus, GearmanStatus, KeptName, Mode, Status, WorkerState, WorkerStatus,
 };
 
 /// Show controllers, nodes, functions, policies and running builds.
@@ -62,6 +62,9 @@ pub(super) fn render(status: &Status) -> String {
     section(&mut text, "last seen", last_seen(&status.controllers));
     section(&mut text, "nodes", nodes(&status.controllers));
     section(&mut text, "functions", functions(status));
+    if !status.kept.is_empty() {
+        section(&mut text, "names kept although policies no longer give them", kept(&status.kept));
+    }
     section(&mut text, &format!("policies (generation {})", status.generation), super::policy::table(&status.policies));
     section(&mut text, "builds", builds(&status.builds));
     text
@@ -199,6 +202,15 @@ fn functions(status: &Status) -> Table {
     table
 }
 
+fn kept(names: &[KeptName]) -> Table {
+    let mut table = columns(["FUNCTION", "PROJECT", "WHY", "UNTIL"]);
+    for KeptName { function, project, jobs: _, why, until } in names {
+        let until = humantime::format_rfc3339_seconds(*until).to_string();
+        table.add_row([function.to_string(), project.to_string(), why.clone(), until]);
+    }
+    table
+}
+
 fn builds(builds: &[BuildStatus]) -> Table {
     let mut table = columns(["FUNCTION", "BUILD", "CONTROLLER", "NODE", "STATE", "UNIQUE"]);
     for build in builds {
@@ -229,7 +241,7 @@ fn mode(mode: Mode) -> &'static str {
 }
 
 /// A reason may be a page of somebody's HTML.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let one_line: Vec<&str> = text.split_whitespace().collect();
     let text = one_line.join(" ");
     if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }

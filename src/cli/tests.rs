@@ -10,6 +10,7 @@ use crate::domain::BuildResult;
 use crate::gearman::admin;
 use crate::gearman::client::{self, Update};
 use crate::gearman::dial::DialError;
+use crate::policy::SlotStatus;
 use crate::runtime::status::Status;
 use crate::{config, web};
 
@@ -44,14 +45,26 @@ fn what_is_documented_can_be_written() {
         "stop --unique u-1 --host ci1",
         "describe lint 7 text --host ci1",
         "status --names --json",
+        "nodes --ours --json",
+        "node release n1 --controller ci1 --json --socket s",
         "policy list --json",
         "policy check 10-a.wasm --config layshaft.toml --json",
+        "policy check 10-a.wasm --key RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
         "policy new a-b1 --lang rust --into /tmp",
         "policy inspect 10-a.wasm --json",
         "policy run 10-a.wasm --hook naming.names --input - --settings a.toml --grant widen --grant values --json",
         "policy run 10-a.wasm --hook filter --input {}",
         "policy test 10-a.wasm cases.json --junit report.xml --json",
         "policy bench 10-a.wasm --times 10 --json",
+        "policy replay 10-a.wasm",
+        "policy replay 10-a.wasm --config layshaft.toml --last 5000 --slower 1.5 --examples 1 --json --socket s",
+        "policy replay 10-a.wasm --records - --key k",
+        "policy log",
+        "policy log --project a/* --policy b --call naming.names --failed --since 2h --verdict x --before 9 --limit 5 --json",
+        "policy log --records --limit 1000",
+        "policy explain 4711 --key opens.key --json --socket /tmp/s",
+        "policy bisect 4711 --key opens.key --json",
+        "policy keygen opens.key --json",
         "policy schema",
         "policy schema offline.build-ended",
         "policy contract --wit",
@@ -109,6 +122,8 @@ fn what_makes_no_sense_is_a_usage_error() {
         "server -q libmemcached",
         "server -u gearman",
         "server --verbose LOUD",
+        "node",
+        "node release",
         "policy",
         "policy new Name --lang rust",
         "policy new name",
@@ -117,7 +132,14 @@ fn what_makes_no_sense_is_a_usage_error() {
         "policy run a.wasm --hook naming",
         "policy run a.wasm --hook naming --input {} --grant everything",
         "policy bench a.wasm --times 0",
+        "policy check a.wasm --key RWQ",
         "policy schema naming",
+        "policy log --call naming",
+        "policy log --since yesterday",
+        "policy log --limit 0",
+        "policy explain",
+        "policy bisect latest",
+        "policy keygen",
         "completions klingon",
     ] {
         let words = std::iter::once("layshaft").chain(line.split(' ').filter(|word| !word.is_empty()));
@@ -141,7 +163,7 @@ fn authors_find_their_commands() {
         assert!(is_for_operators || help.contains(&format!("layshaft policy {}", command.get_name())), "{help}");
     }
     expect![[r#"
-        list      List the policies, and what is wrong with them
+        list      List the policies, what they were asked and answered, and what is wrong with them
         reload    Look at the folder now, also at files that were refused before
         rollback  Return a policy to the version before
         accept    Let the version in the folder in again that was rolled back
@@ -150,12 +172,17 @@ fn authors_find_their_commands() {
         enable    Put a policy that was disabled in force again
         freeze    Let nothing in from the folder until it is thawed, over restarts too
         thaw      Let in again what lies in the folder
+        log       List what policies have decided, the latest first
+        explain   Show one decision in full, and make it again by what was in force then
+        bisect    Find the change of policies that changed a decision
+        keygen    Make a pair of keys, to seal values in the list of decisions and to open them
         new       Write a folder with a new policy to start from
         check     Check a .wasm file, with the .toml beside it, as the daemon would
         inspect   Show what a .wasm file is: its hooks, what it asks to see, what it imports, its digest, its limits
         run       Put one question to a .wasm file
         test      Hold a .wasm file against a file of cases
         bench     Measure what the questions of a file of cases cost
+        replay    Put recorded decisions to a .wasm file: what would come out otherwise
         schema    Print the JSON Schema of what a hook is asked and answers, or of a file of cases
         contract  Print the contract with policies
     "#]]
@@ -183,8 +210,8 @@ fn words_that_cannot_be_what_they_stand_for_are_usage_errors() {
 }
 
 #[test]
-fn every_command_for_a_gearman_server_has_an_example() {
-    for name in ["submit", "queue", "cancel", "stop", "describe"] {
+fn every_command_for_a_running_site_has_an_example() {
+    for name in ["submit", "queue", "cancel", "stop", "describe", "nodes", "node"] {
         let mut command = Arguments::command();
         let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
         assert!(help.contains(&format!("layshaft {name}")) && help.contains("Example"), "{help}");
@@ -297,6 +324,42 @@ fn events_read_well_for_people_and_for_scripts() {
 }
 
 #[test]
+fn nodes_say_because_of_whom_they_are_offline() {
+    let node = |name: &str, state: &str, reason: Option<&str>, ours: serde_json::Value| json!({ "controller": "ci1", "name": name, "state": state, "reason": reason, "executors": 2, "busy": 1, "ours": ours });
+    let held = json!({ "kind": "held", "policy": "single-use", "message": "held for a look", "since": { "secs_since_epoch": 86400, "nanos_since_epoch": 0 },
+        "build": { "project": "team/lint", "number": 7 } });
+    let client = json!({ "kind": "client", "message": "Offline due to Gearman request" });
+    let nodes = serde_json::from_value(json!({
+        "nodes": [
+            node("n1", "online", None, json!(null)),
+            node("n2", "marked", Some("held for a look [layshaft 0123456789ab]"), held),
+            node("n3", "marked", Some("Offline due to Gearman request"), client),
+            node("n4", "marked", Some("of an earlier daemon [layshaft]"), json!({})),
+            node("n5", "marked", Some("new disk"), json!(null)),
+            node("n6", "disconnected", None, json!(null)),
+        ],
+        "offline_max": 2, "offline_window_ms": 3600000,
+        "taken": [{ "controller": "ci1", "label": "gpu", "taken": 2 }],
+        "refused": ["policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"],
+    }))
+    .unwrap();
+    check(
+        &nodes::render(&nodes, false),
+        expect![[r#"
+         NODE  CONTROLLER  STATE         BUSY    BECAUSE OF         WHY                              BUILD         SINCE
+         n1    ci1         online        1 of 2  -                  -                                -             -
+         n2    ci1         held          1 of 2  policy single-use  held for a look                  team/lint #7  1970-01-02T00:00:00Z
+         n3    ci1         offline       1 of 2  a client           Offline due to Gearman request   -             -
+         n4    ci1         offline       1 of 2  layshaft           of an earlier daemon [layshaft]  -             -
+         n5    ci1         offline       1 of 2  others             new disk                         -             -
+         n6    ci1         disconnected  1 of 2  -                  -                                -             -
+        policies took 2 nodes with the label gpu of ci1 offline within 1h (of at most 2)
+        policy p wanted node n1 of ci1 offline, and it stays online: it is the last node online that has the label gpu"#]],
+    );
+    expect!["no node is offline because of us"].assert_eq(&nodes::render(&Default::default(), true));
+}
+
+#[test]
 fn status_shows_the_whole_picture() {
     let status: Status = serde_json::from_value(json!({
         "version": "1.2.3",
@@ -307,6 +370,8 @@ fn status_shows_the_whole_picture() {
             { "server": "gearman2:4730", "kind": null, "connections": 3, "connected": 0 }
         ],
         "generation": 4,
+        "kept": [{ "function": "build:old", "project": "lint", "jobs": 2, "why": "2 jobs wait",
+            "until": { "secs_since_epoch": 86400, "nanos_since_epoch": 0 } }],
         "controllers": [{
             "name": "ci1", "host": "ci1", "serve": true, "reachable": true, "fresh": true, "quieting_down": false,
             "jenkins_version": "2.516", "age_ms": 1234, "trouble": "no answer in time", "projects": 9,
@@ -371,6 +436,10 @@ fn status_shows_the_whole_picture() {
          FUNCTION    PROJECT  NODES
          build:lint  lint     1
 
+        names kept although policies no longer give them
+         FUNCTION   PROJECT  WHY          UNTIL
+         build:old  lint     2 jobs wait  1970-01-02T00:00:00Z
+
         policies (generation 4)
          POLICY           STATE  HOOKS     BINDINGS  GRANTS  FILE                     SHA256
          label-hierarchy  live   matching  1         widen   10-label-hierarchy.wasm  e3b0c44298fc
@@ -378,6 +447,40 @@ fn status_shows_the_whole_picture() {
         builds
          FUNCTION    BUILD    CONTROLLER  NODE  STATE    UNIQUE
          build:lint  lint #7  ci1         n1    running  u-1"#]],
+    );
+}
+
+#[test]
+fn what_policies_were_asked_is_a_table_and_what_one_on_trial_would_have_changed_stands_below_it() {
+    let usage = |slot: &str, verdicts: serde_json::Value, errors: serde_json::Value, would_have: serde_json::Value| {
+        json!({
+            "slot": slot, "hook": "parameters", "calls": 7, "verdicts": verdicts, "errors": errors, "latency": [],
+            "nanoseconds": 1, "p50_us": 15, "p99_us": null, "fuel": 9, "memo_hits": 0, "memo_misses": 0,
+            "would_have": would_have, "skipped": 2, "examples": ["lint on n1: would have dropped A"]
+        })
+    };
+    let policies: Vec<SlotStatus> = serde_json::from_value(json!([{
+        "name": "filter", "file": null, "digest": null, "generation": 1, "hooks": [], "state": "live", "mode": "monitor",
+        "required": true, "grants": [], "bindings": 2, "error": null, "advice": [],
+        "usage": [
+            usage("filter#1", json!({ "abstain": 3, "open": 0, "reject": 2 }), json!({ "fuel": 1, "trap": 1 }), json!({})),
+            usage("filter#2", json!({ "abstain": 0 }), json!({ "fuel": 0 }), json!({ "drop": 3, "fail": 0 }))
+        ]
+    }]))
+    .unwrap();
+    check(
+        policy::usage_table(&policies).to_string().replace("\n ", "\n").trim_start(),
+        expect![[r#"
+            SLOT      HOOK        CALLS  FAILED              P50 µs  P99 µs  ANSWERS
+            filter#1  parameters  7      2 (fuel 1, trap 1)  15      -       abstain 3, reject 2
+            filter#2  parameters  7      0                   15      -       -"#]],
+    );
+    let below: Vec<String> = policies[0].usage.iter().flat_map(policy::on_trial).collect();
+    check(
+        &below.join("\n"),
+        expect![[r#"
+            filter#2, on trial at parameters: would have changed: drop 3; 2 questions were left out
+              lint on n1: would have dropped A"#]],
     );
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 const PREFIX: &str = "LAYSHAFT_";
 /// A section stands before the one that it is in, whose name is the beginning of its own.
-const SECTIONS: [&str; 7] = ["gearman.tls", "gearman", "policies", "journal", "control", "builds", "log"];
+const SECTIONS: [&str; 8] = ["gearman.tls", "gearman", "policies", "journal", "control", "web", "builds", "log"];
 
 /// Variables by name. Their values may be secret, so they are never shown.
 #[derive(Clone, Default)]

@@ -48,6 +48,7 @@ pub struct Config {
     pub policies: policy::Config,
     pub journal: Journal,
     pub control: Control,
+    pub web: Option<Web>,
     pub builds: runtime::Config,
     pub log: Log,
     pub controllers: Vec<Controller>,
@@ -108,6 +109,14 @@ pub struct Control {
 pub struct ControlTcp {
     pub listen: SocketAddr,
     pub token: SecretString,
+}
+
+/// Where monitoring asks: `/health`, `/ready` and `/metrics` over TCP, and nothing that could change anything. `[web]`
+#[derive(Clone, Debug)]
+pub struct Web {
+    pub listen: SocketAddr,
+    /// None: whoever can reach it may see metrics.
+    pub token: Option<SecretString>,
 }
 
 /// `[log]`
@@ -201,6 +210,7 @@ impl Config {
             ("policies", self.policies != other.policies),
             ("journal", self.journal != other.journal),
             ("control", !self.control.is_same(&other.control)),
+            ("web", !Web::is_same(self.web.as_ref(), other.web.as_ref())),
             ("log", self.log != other.log),
         ];
         differs.into_iter().filter_map(|(section, differs)| differs.then_some(section)).collect()
@@ -212,6 +222,14 @@ impl Control {
         use secrecy::ExposeSecret;
         let tcp = |control: &Self| control.tcp.as_ref().map(|tcp| (tcp.listen, tcp.token.expose_secret().to_owned()));
         self.socket == other.socket && self.users == other.users && tcp(self) == tcp(other)
+    }
+}
+
+impl Web {
+    fn is_same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        use secrecy::ExposeSecret;
+        let told = |web: &Self| (web.listen, web.token.as_ref().map(|token| token.expose_secret().to_owned()));
+        one.map(told) == other.map(told)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What the types alone cannot say about a configuration: bounds, names that must differ, secrets that must be there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +8,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+mod listening;
+
+use listening::{RawControl, RawWeb};
+
 use super::document::Document;
-use super::{Config, Control, ControlTcp, Controller, Environment, Gearman, Journal, Log, Problem, secret};
+use super::{Config, Controller, Environment, Gearman, Journal, Log, Problem, secret};
 use crate::domain::{ControllerName, FunctionName, human_duration};
 use crate::gearman::Address;
 use crate::gearman::tls::{self, Tls};
@@ -32,30 +35,13 @@ pub(super) struct Raw {
     journal: Journal,
     #[serde(default)]
     control: RawControl,
+    web: Option<RawWeb>,
     #[serde(default)]
     builds: runtime::Config,
     #[serde(default)]
     log: Log,
     #[serde(default)]
     controllers: Vec<RawController>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawControl {
-    socket: Option<PathBuf>,
-    users: Vec<User>,
-    listen: Option<String>,
-    token_file: Option<PathBuf>,
-    token_env: Option<String>,
-    token: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "write a user's name in quotes, or the number of a user")]
-enum User {
-    Number(u32),
-    Name(String),
 }
 
 #[derive(Deserialize)]
@@ -97,6 +83,7 @@ pub(super) fn check(raw: Raw, document: &Document<'_>, environment: &Environment
     let policies = checker.policies(raw.policies);
     let journal = Journal { file: document.resolve(&raw.journal.file) };
     let control = checker.control(raw.control);
+    let web = raw.web.and_then(|web| checker.web(web));
     checker.builds(&raw.builds);
     checker.log(&raw.log);
     let controllers = checker.controllers(raw.controllers);
@@ -104,7 +91,7 @@ pub(super) fn check(raw: Raw, document: &Document<'_>, environment: &Environment
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Config { gearman, policies, journal, control, builds: raw.builds, log: raw.log, controllers, warnings })
+    Ok(Config { gearman, policies, journal, control, web, builds: raw.builds, log: raw.log, controllers, warnings })
 }
 
 struct Checker<'d> {
@@ -177,9 +164,22 @@ impl Checker<'_> {
         }
         self.within("policies.quiet", policies.quiet, MILLISECOND, MINUTE);
         self.within("policies.rescan", policies.rescan, SECOND, DAY);
+        self.within("policies.keep_names", policies.keep_names, Duration::ZERO, DAY);
         self.within("policies.gates.watch_for", policies.gates.watch_for, Duration::ZERO, DAY);
+        self.within("policies.log.keep", policies.log.keep, SECOND, 3660 * DAY);
         if policies.gates.withdrawn_percent > 100 {
             self.complain("policies.gates.withdrawn_percent", "is a share of all that is offered; write 0 to 100");
+        }
+        if policies.keys.is_empty() {
+            let slots = policies.slots.iter().filter(|(_, guard)| guard.signed == Some(true));
+            let slots = slots.map(|(name, _)| format!("policies.slots.{name}.signed"));
+            let all = policies.signed.filter(|signed| *signed).map(|_| "policies.signed".to_owned());
+            for key in all.into_iter().chain(slots) {
+                self.complain(
+                    &key,
+                    "demands signatures, and policies.keys has no key; write one there, of minisign.pub",
+                );
+            }
         }
         self.within("policies.limits.deadline", policies.limits.deadline, 10 * MILLISECOND, MINUTE);
         self.within("policies.limits.compile_timeout", policies.limits.compile_timeout, SECOND, 60 * MINUTE);
@@ -193,50 +193,6 @@ impl Checker<'_> {
             self.complain(&format!("policies.limits.{key}"), "nothing runs with 0; leave it out for the default");
         }
         policies
-    }
-
-    fn control(&mut self, raw: RawControl) -> Control {
-        let socket = raw.socket.map(|socket| self.document.resolve(&socket));
-        let mut users = BTreeSet::new();
-        for (index, user) in raw.users.into_iter().enumerate() {
-            match user {
-                User::Number(uid) => drop(users.insert(uid)),
-                User::Name(name) => match uid_of(&name) {
-                    Some(uid) => drop(users.insert(uid)),
-                    None => self.complain(
-                        &format!("control.users[{index}]"),
-                        format!("this machine's /etc/passwd has no user {name:?}; write the user's number"),
-                    ),
-                },
-            }
-        }
-        let source = Source {
-            file: raw.token_file.as_deref(),
-            variable: raw.token_env.as_deref(),
-            in_the_open: raw.token.is_some(),
-        };
-        let token = self.secret("control", &source);
-        let tcp = match (raw.listen, token) {
-            (None, None) => None,
-            (None, Some(_)) => {
-                self.complain("control", "a token is of no use without `listen`; add it or remove the token");
-                None
-            }
-            (Some(listen), token) => self.tcp(&listen, token, source.is_given()),
-        };
-        Control { socket, users, tcp }
-    }
-
-    fn tcp(&mut self, listen: &str, token: Option<SecretString>, given: bool) -> Option<ControlTcp> {
-        let address: Option<SocketAddr> = listen.parse().ok();
-        if address.is_none() {
-            let text = format!("{listen:?} is not an address; write \"ADDRESS:PORT\", such as \"127.0.0.1:8730\"");
-            self.complain("control.listen", text);
-        }
-        if !given {
-            self.complain("control.listen", "over TCP a token is needed; write token_file = \"/path/to/a/token\"");
-        }
-        Some(ControlTcp { listen: address?, token: token? })
     }
 
     fn builds(&mut self, builds: &runtime::Config) {
@@ -399,23 +355,4 @@ impl Source<'_> {
 fn is_near(url: &jenkins::BaseUrl) -> bool {
     let after_scheme = url.as_str().trim_start_matches("http://");
     ["127.", "localhost", "[::1]"].iter().any(|near| after_scheme.starts_with(near))
-}
-
-fn uid_of(name: &str) -> Option<u32> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_found_by_name() {
-        assert_eq!(uid_of("root"), Some(0));
-        assert_eq!(uid_of("nobody-has-this-name"), None);
-    }
 }

@@ -41,6 +41,19 @@ fn a_controller_is_all_that_is_needed() {
 }
 
 #[test]
+fn monitoring_is_served_where_the_section_says_and_not_without_one() {
+    assert!(parse(&format!("[web]\n{CI1}"), &[]).unwrap().web.is_none());
+    let open = format!("[web]\nlisten = '127.0.0.1:9'\nmetrics_without_token = true\n{CI1}");
+    let web = parse(&open, &[]).unwrap().web.unwrap();
+    assert!(web.token.is_none() && web.listen.port() == 9);
+    let guarded = format!("[web]\ntoken_env = 'T'\n{CI1}");
+    let environment = [("T", "scrape"), ("LAYSHAFT_WEB_LISTEN", "[::1]:9")];
+    let config = parse(&guarded, &environment).unwrap();
+    assert_eq!(config.web.as_ref().unwrap().token.as_ref().unwrap().expose_secret(), "scrape");
+    assert_eq!(parse(&open, &[]).unwrap().needs_restart_for(&config), ["web"]);
+}
+
+#[test]
 fn unknown_keys_are_errors_with_line_and_hint() {
     check(
         &format!("{CI1}tokenfile = 'x'\n\n[gearman]\nservr = 'a'\ncolour = 'red'\n[polices]\nfolder = 'x'\n"),
@@ -73,7 +86,7 @@ fn unknown_keys_are_errors_with_line_and_hint() {
         &format!("verbose = true\n{CI1}"),
         expect![[r#"
         the configuration is not valid:
-          layshaft.toml:1: verbose: unknown key; known here: gearman, policies, journal, control, builds, log, controllers"#]],
+          layshaft.toml:1: verbose: unknown key; known here: gearman, policies, journal, control, web, builds, log, controllers"#]],
     );
 }
 
@@ -291,6 +304,26 @@ fn a_secret_comes_from_a_file_or_a_variable_and_never_from_the_configuration() {
           layshaft.toml:2: control.token_env: the environment has no variable T; set it before the start, or use `token_file`"#]],
     );
     check(
+        &format!("[web]\nlisten = '127.0.0.1:1'\n{CI1}"),
+        expect![[r#"
+        the configuration is not valid:
+          layshaft.toml:2: web.listen: metrics need a token; write token_file = "/path/to/a/token", or metrics_without_token = true where only those can reach it who may see them"#]],
+    );
+    check_with(
+        &format!("[web]\nlisten = 'here'\ntoken_env = 'T'\nmetrics_without_token = true\n{CI1}"),
+        &[("T", "secret")],
+        expect![[r#"
+        the configuration is not valid:
+          layshaft.toml:2: web.listen: "here" is not an address; write "ADDRESS:PORT", such as "127.0.0.1:9730"
+          layshaft.toml:4: web.metrics_without_token: there is a token too; remove one of them"#]],
+    );
+    check(
+        &format!("[web]\nmetrics_without_token = true\n{CI1}"),
+        expect![[r#"
+        the configuration is not valid:
+          layshaft.toml:1: web: nothing is served without `listen`; add it, such as listen = "127.0.0.1:9730""#]],
+    );
+    check(
         &format!("[control]\nlisten = '127.0.0.1:1'\n{CI1}"),
         expect![[r#"
         the configuration is not valid:
@@ -493,6 +526,7 @@ fn the_example_with_every_key_in_force_is_valid_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ci1.token"), "hunter2").unwrap();
     std::fs::write(folder.path().join("control.token"), "swordfish").unwrap();
+    std::fs::write(folder.path().join("metrics.token"), "scrape").unwrap();
     write_certificate(folder.path(), "layshaft");
     write_certificate(folder.path(), "gearman-ca");
     // A secret has one place only.
@@ -593,6 +627,7 @@ fn the_example_has_every_key() {
         ("policies", "[policies]\n"),
         ("policies.limits", "[policies.limits]\n"),
         ("policies.gates", "[policies.gates]\n"),
+        ("policies.log", "[policies.log]\n"),
         ("policies.slots.label-hierarchy", "[policies.slots.x]\n"),
         ("journal", "[journal]\n"),
         ("control", "[control]\n"),
@@ -604,7 +639,8 @@ fn the_example_has_every_key() {
         let error = parse(&format!("{prefix}zzzzzzzzzzzzzzzzzz = 1\n"), &[]).unwrap_err().to_string();
         let known = error.split("known here: ").nth(1).unwrap_or_else(|| panic!("no keys in: {error}"));
         for key in known.lines().next().unwrap().split(", ") {
-            let is_a_section = ["limits", "gates", "slots", "poll", "tls"].contains(&key);
+            let is_a_section = ["limits", "gates", "keys", "slots", "poll", "tls"].contains(&key)
+                || prefix == "[policies]\n" && key == "log";
             assert!(is_a_section || has(section, key), "[{section}] of the example has no {key}");
         }
     }

@@ -25,7 +25,7 @@ pub enum Function {
 /// `build:PROJECT` or `build:PROJECT:LABEL`, taken apart.
 ///
 /// A project part with a colon cannot be told from a label by its text; the function table keeps the parts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BuildFunction {
     pub project: String,
     pub label: Option<String>,

@@ -99,6 +99,11 @@ impl Connection {
         !self.incoming.is_empty()
     }
 
+    /// Says whether the system has taken everything that was queued.
+    pub(super) fn has_written_all(&self) -> bool {
+        self.outgoing.is_empty() && !self.stream.is_unflushed()
+    }
+
     /// Writes what is queued, says that nothing will follow, and waits until the server has closed its side too.
     ///
     /// To close while bytes lie unread would reset the connection, and the server might never read our last packets.

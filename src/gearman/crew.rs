@@ -117,6 +117,19 @@ impl Crew {
         self.settle();
     }
 
+    /// Has the owner hear, with [`worker::Event::Said`] of each server that is there, once all that was said until now
+    /// has been written.
+    pub fn tell_when_said(&mut self) {
+        for member in &mut self.members {
+            member.worker.tell_when_said();
+        }
+    }
+
+    /// Says whether nothing is left to write to any server that is there, as far as [`Crew::tell_when_said`] asked.
+    pub fn has_said_all(&self) -> bool {
+        self.members.iter().all(|member| member.worker.has_said_all())
+    }
+
     /// Takes functions for never offered to a server, which has refused them without a word: see [`Worker::forget`].
     pub fn forget(&mut self, server: usize, refused: &BTreeSet<Bytes>) {
         if let Some(member) = self.members.iter_mut().find(|member| member.server == server) {

@@ -75,6 +75,8 @@ pub enum Event {
     Woken,
     /// The grab that was under way when the lease was revoked brought nothing.
     Revoked,
+    /// Everything that there was to say has been written: see [`Worker::tell_when_said`].
+    Said,
     /// The server sent an error; with the handle of the job that ran when it came.
     Refused { code: String, text: String, handle: Option<Bytes> },
 }
@@ -88,6 +90,8 @@ pub struct Worker {
     events: VecDeque<Event>,
     /// Whether the owner has heard of the outage that lasts.
     outage_is_known: bool,
+    /// Whether the owner wants to hear once everything is written.
+    owes_word: bool,
 }
 
 enum Link {
@@ -108,6 +112,14 @@ struct Live {
     since: Instant,
     owes_greeting: bool,
     was_heard: bool,
+}
+
+/// What an exchange of bytes came to.
+enum Exchanged {
+    /// Something was read.
+    Heard,
+    /// Nothing was read yet, and nothing is left to write.
+    Said,
 }
 
 /// Why a connection is given up.
@@ -136,6 +148,7 @@ impl Worker {
             backoff: Backoff::new(config.backoff_cap, &config.client_id),
             events: VecDeque::new(),
             outage_is_known: false,
+            owes_word: false,
             config,
         }
     }
@@ -173,8 +186,12 @@ impl Worker {
             },
             Link::Up(live) => {
                 let since = live.since;
-                let outcome = live.converse(&mut self.session).await;
-                self.hear(outcome, since);
+                let outcome = live.converse(&mut self.session, self.owes_word).await;
+                if let Ok(Exchanged::Said) = outcome {
+                    self.owes_word = false;
+                    self.events.push_back(Event::Said);
+                }
+                self.hear(outcome.map(drop), since);
             }
         }
     }
@@ -196,6 +213,17 @@ impl Worker {
     /// States the whole set of functions that shall be offered.
     pub fn offer(&mut self, desired: impl Into<Arc<BTreeSet<Bytes>>>) {
         self.session.offer(desired);
+    }
+
+    /// Has the owner hear, with [`Event::Said`], once all that it has said until now has been written. Of a connection
+    /// that is down there is nothing to hear until it is up again, where everything is said anew.
+    pub fn tell_when_said(&mut self) {
+        self.owes_word = true;
+    }
+
+    /// Says whether the owner waits for nothing to be written to a server that is there.
+    pub fn has_said_all(&self) -> bool {
+        !self.owes_word || !self.is_connected()
     }
 
     /// Takes functions for never offered on this connection, since the server has refused them without a word. Before
@@ -401,14 +429,16 @@ impl Live {
     ///
     /// Cancel safe: what was taken from the session is in the connection's queue before anything is waited for, and a
     /// rest ends when it would have.
-    async fn converse(&mut self, session: &mut Session) -> Result<(), Loss> {
+    async fn converse(&mut self, session: &mut Session, owes_word: bool) -> Result<Exchanged, Loss> {
         if let Some(later) = self.restraint.rests_until() {
             sleep_until(later).await;
         }
         self.compose(session)?;
         let (was_grabbing, was_owed) = (session.is_grabbing(), session.awaits_answer());
         self.pulse.awaits_answer(was_owed, Instant::now());
-        self.exchange().await?;
+        if let Exchanged::Said = self.exchange(owes_word).await? {
+            return Ok(Exchanged::Said);
+        }
         self.was_heard = true;
         while let Some(frame) = self.connection.next_frame()? {
             session.receive(frame);
@@ -424,7 +454,7 @@ impl Live {
             (true, Some(_)) => self.restraint.found(),
             (false, _) => {}
         }
-        Ok(())
+        Ok(Exchanged::Heard)
     }
 
     /// Takes what the session has to say into the queue.
@@ -439,14 +469,18 @@ impl Live {
         Ok(())
     }
 
-    /// Exchanges bytes, and asks for a sign of life where they fail to come.
-    async fn exchange(&mut self) -> Result<(), Loss> {
+    /// Exchanges bytes, and asks for a sign of life where they fail to come. Who owes the owner a word stops once
+    /// everything is written.
+    async fn exchange(&mut self, owes_word: bool) -> Result<Exchanged, Loss> {
         loop {
             let deadline = self.pulse.deadline();
             let exchanged = poll_fn(|context| {
                 // After a stall of our own, what has come in meanwhile counts before the clock does.
                 if let Poll::Ready(exchanged) = self.connection.poll_exchange(context) {
-                    return Poll::Ready(Some(exchanged));
+                    return Poll::Ready(Some(exchanged.map(|()| Exchanged::Heard)));
+                }
+                if owes_word && self.connection.has_written_all() {
+                    return Poll::Ready(Some(Ok(Exchanged::Said)));
                 }
                 self.alarm.poll_due(context, deadline).map(|()| None)
             });

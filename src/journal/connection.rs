@@ -10,7 +10,12 @@ use rusqlite::{Connection, ErrorCode};
 use super::Error;
 
 /// Each brings the schema from its index to the next number. Those that were released never change.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+    include_str!("migrations/4.sql"),
+];
 
 /// "LAYS", where SQLite keeps a place for a program to sign its files.
 const APPLICATION_ID: i64 = 0x4c41_5953;

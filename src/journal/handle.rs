@@ -2,11 +2,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rusqlite::Connection;
+
 use super::connection;
+use super::decisions::Packed;
 use super::writer::{Counts, Writer};
-use super::{Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, StartedBuild, State, Stop};
-use super::{stops, store};
-use crate::domain::{BuildId, ControllerName, QueueItemId};
+use super::{
+    Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Error, Intent, OfflineMark, StartedBuild, State, Stop,
+};
+use super::{Bounds, Decision, NewDecision, Wanted, decisions, marks, stops, store};
+use crate::domain::{BuildId, ControllerName, NodeName, QueueItemId};
 
 /// A daemon that is being restarted needs a moment to let go of its journal.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -112,7 +117,11 @@ impl Journal {
 
     /// Forgets attempts that were closed before a time, and returns how many; an open one is never forgotten.
     pub async fn expire(&self, older_than: SystemTime) -> Result<usize, Error> {
-        self.writer.run(move |connection| store::expire(connection, older_than)).await
+        let expire = move |connection: &Connection| {
+            marks::expire(connection, older_than)?;
+            store::expire(connection, older_than)
+        };
+        self.writer.run(expire).await
     }
 
     /// Notes that a client wants a build to end; an earlier note of the same build is replaced.
@@ -131,6 +140,54 @@ impl Journal {
         self.writer.run(stops::open).await
     }
 
+    /// Writes down what policies decided.
+    pub async fn decided(&self, decisions: Vec<NewDecision>) -> Result<(), Error> {
+        let pack = |new: NewDecision| {
+            let record = Packed::pack(&new.record);
+            (new, record)
+        };
+        let packed = apart(move || decisions.into_iter().map(pack).collect::<Vec<_>>()).await?;
+        self.writer.run(move |connection| decisions::insert(connection, &packed)).await
+    }
+
+    /// Returns decisions with their numbers, the latest first.
+    pub async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<(i64, Decision)>, Error> {
+        self.writer.run(move |connection| decisions::list(connection, &wanted, limit)).await
+    }
+
+    /// Returns the record of a decision.
+    pub async fn decision(&self, id: i64) -> Result<Option<String>, Error> {
+        let packed = self.writer.run(move |connection| decisions::find(connection, id)).await?;
+        Ok(packed.map(|packed| packed.unpack()))
+    }
+
+    /// Returns the records of the latest decisions about jobs, or of samples of the table, with their numbers.
+    pub async fn decision_records(&self, of_table: bool, limit: usize) -> Result<Vec<(i64, String)>, Error> {
+        let packed = self.writer.run(move |connection| decisions::records(connection, of_table, limit)).await?;
+        apart(move || packed.into_iter().map(|(id, packed)| (id, packed.unpack())).collect()).await
+    }
+
+    /// Forgets decisions beyond what is kept, and returns how many.
+    pub async fn expire_decisions(&self, bounds: Bounds) -> Result<usize, Error> {
+        self.writer.run(move |connection| decisions::expire(connection, &bounds)).await
+    }
+
+    /// Notes that we have marked a node offline, and why.
+    pub async fn marked_offline(&self, mark: OfflineMark) -> Result<(), Error> {
+        self.writer.run(move |connection| marks::set(connection, &mark)).await
+    }
+
+    /// Forgets why a node was offline: its mark is gone.
+    pub async fn brought_back(&self, controller: &ControllerName, node: &NodeName) -> Result<(), Error> {
+        let (controller, node) = (controller.clone(), node.clone());
+        self.writer.run(move |connection| marks::clear(connection, &controller, &node)).await
+    }
+
+    /// Returns every mark that was noted and not cleared by us; others may have cleared it, or set another one.
+    pub async fn offline_marks(&self) -> Result<Vec<OfflineMark>, Error> {
+        self.writer.run(marks::all).await
+    }
+
     /// Returns what the journal has done since it was opened.
     pub fn counts(&self) -> Counts {
         self.writer.counts()
@@ -144,5 +201,14 @@ impl Journal {
     #[cfg(test)]
     pub(super) fn writer(&self) -> &Writer {
         &self.writer
+    }
+}
+
+/// Does work that takes a while where neither the writer nor the runtime waits for it.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_cancelled() => Err(Error::Stopped),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -14,8 +14,10 @@
 
 mod attempt;
 mod connection;
+mod decisions;
 mod error;
 mod handle;
+mod marks;
 mod node;
 mod stops;
 mod store;
@@ -27,7 +29,9 @@ pub use attempt::{
     Attempt, AttemptId, AttemptKey, BuildRecord, Ending, Intent, Marker, StartedBuild, State, Terminal, TerminalKind,
     Times,
 };
+pub use decisions::{Bounds, Decision, NewDecision, Wanted};
 pub use error::Error;
 pub use handle::Journal;
+pub use marks::{MarkKind, OfflineMark};
 pub use stops::Stop;
 pub use writer::Counts;

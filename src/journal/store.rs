@@ -247,7 +247,7 @@ fn unreadable(row: &Row<'_>, column: &str) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnType(index, column.to_owned(), types::Type::Text)
 }
 
-fn to_json(value: &impl serde::Serialize) -> String {
+pub(super) fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("names and parameters can always be written")
 }
 
@@ -261,12 +261,12 @@ pub(super) fn from_integer(integer: i64) -> u64 {
 }
 
 /// A time before the epoch counts as the epoch.
-fn to_millis(time: SystemTime) -> i64 {
+pub(super) fn to_millis(time: SystemTime) -> i64 {
     let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn from_millis(millis: i64) -> SystemTime {
+pub(super) fn from_millis(millis: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 

@@ -326,7 +326,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     drop(Journal::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let message = Journal::open(&path).unwrap_err().to_string();
-    assert!(message.contains("has schema 99 and this version knows up to 2"), "{message}");
+    assert!(message.contains("has schema 99 and this version knows up to "), "{message}");
     let version: i64 = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
 }

@@ -93,7 +93,12 @@ pub enum Start {
     /// Others may start builds there meanwhile.
     Share { slot: Arc<str>, reason: String },
     /// Mark it offline now.
-    Reserve { slot: Arc<str>, reason: String },
+    Reserve {
+        slot: Arc<str>,
+        reason: String,
+        /// The binding is single-use: the budget on going offline does not apply.
+        single_use: bool,
+    },
 }
 
 /// What becomes of the node when the build has ended.

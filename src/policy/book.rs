@@ -7,18 +7,17 @@ use tokio::time::Instant;
 
 use super::digest::Digest;
 use super::gate::Version;
-use super::ledger::{Entry, Kept, Page};
-use super::status::{Change, ChangeKind, Refusal};
+use super::ledger::{Candidate, Entry, Kept, Page, TurnedDown};
+use super::status::{Change, ChangeKind, Refusal, ReloadCost};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Book {
     pub(super) number: u64,
     pub(super) published: bool,
     pub(super) live: BTreeMap<String, Live>,
     /// What the ledger says was in force and is not: not compiled yet, or of no use when it was tried.
     pub(super) kept: BTreeMap<String, Entry>,
-    /// Versions that were refused, so that they are neither compiled nor reported again at every look.
-    pub(super) refused: BTreeMap<String, (Digest, Refusal)>,
+    pub(super) refused: BTreeMap<String, TurnedDown>,
     pub(super) quarantined: BTreeSet<Digest>,
     pub(super) retired: BTreeSet<String>,
     /// Out of force for a while, by a person's wish.
@@ -30,6 +29,7 @@ pub(super) struct Book {
     /// Complaints of the last look, so that each is logged once.
     pub(super) complaints: BTreeSet<String>,
     pub(super) written: Page,
+    pub(super) last_reload: Option<ReloadCost>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub(super) struct Before {
     pub(super) shape: Shape,
     pub(super) in_force: InForce,
     /// What is disabled too.
-    live: BTreeMap<String, Live>,
+    pub(super) live: BTreeMap<String, Live>,
     kept: BTreeMap<String, Entry>,
     retired: BTreeSet<String>,
 }
@@ -75,6 +75,7 @@ impl Book {
             retired: page.retired.clone(),
             disabled: page.disabled.clone(),
             frozen: page.frozen,
+            refused: page.refused.clone(),
             written: page,
             ..Self::default()
         }
@@ -125,7 +126,23 @@ impl Book {
             retired: self.retired.clone(),
             disabled: self.disabled.clone(),
             frozen: self.frozen,
+            refused: self.to_be_remembered(),
         }
+    }
+
+    fn to_be_remembered(&self) -> BTreeMap<String, TurnedDown> {
+        let refused = self.refused.iter().filter(|(_, refused)| refused.refusal.gate.looks_at_the_change());
+        refused.map(|(name, refused)| (name.clone(), refused.clone())).collect()
+    }
+
+    /// Returns why the same was refused before; without a candidate the same is that its file was taken away.
+    pub(super) fn turned_down(&self, name: &str, candidate: Option<&Candidate>) -> Option<Refusal> {
+        let refused = self.refused.get(name).filter(|refused| refused.candidate.as_ref() == candidate);
+        refused.map(|refused| refused.refusal.clone())
+    }
+
+    pub(super) fn turn_down(&mut self, candidate: Option<Candidate>, refusal: Refusal) {
+        self.refused.insert(refusal.slot.clone(), TurnedDown { candidate, refusal });
     }
 }
 
@@ -141,6 +158,15 @@ impl Before {
     pub(super) fn was_disabled(&self, name: &str, version: &Version) -> bool {
         !self.in_force.contains_key(name)
             && self.live.get(name).is_some_and(|live| live.version.fingerprint == version.fingerprint)
+    }
+
+    /// Returns what has changed about policies that are disabled: they come back as that.
+    pub(super) fn changed_while_disabled(&self, book: &Book) -> Vec<Change> {
+        let disabled = |live: &InForce| -> InForce {
+            let disabled = live.iter().filter(|(name, _)| book.disabled.contains_key(*name));
+            disabled.map(|(name, live)| (name.clone(), live.clone())).collect()
+        };
+        changes(&shape_of(&disabled(&self.live)), &shape_of(&disabled(&book.live)))
     }
 }
 
@@ -160,8 +186,12 @@ impl Previous {
 }
 
 impl Version {
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { stem: self.stem.clone(), fingerprint: self.fingerprint.clone() }
+    }
+
     pub(super) fn kept(&self) -> Kept {
-        Kept { module: self.module.digest.clone(), sidecar: self.sidecar.clone() }
+        Kept { module: self.module.digest.clone(), sidecar: self.sidecar.clone(), signatures: self.signatures.clone() }
     }
 }
 

@@ -16,7 +16,7 @@ use super::question::{Ending, MatchingQuestion, NamingQuestion, OfflineQuestion,
 use super::verdict::{EndAnswer, Explained, MatchingAnswer, NamingAnswer, ParametersAnswer, StartAnswer, shown};
 
 /// How a call failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CallError {
     #[error("it trapped: {0}")]
     Trap(String),
@@ -119,6 +119,12 @@ impl Instance {
     /// Returns what is left of the fuel after the last call.
     pub(super) fn fuel_left(&self) -> u64 {
         self.store.get_fuel().unwrap_or_default()
+    }
+
+    /// Returns the fuel that the last question took; that of a fresh instance took the start too.
+    pub(super) fn fuel_used(&self, is_fresh: bool) -> u64 {
+        let given = if is_fresh { self.limits.fuel } else { self.fuel };
+        given.saturating_sub(self.fuel_left())
     }
 
     fn ask<A>(

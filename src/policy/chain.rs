@@ -256,13 +256,16 @@ fn apply(
     Filtered::Pass { parameters, dropped, set, reasons }
 }
 
-/// Any reserve wins, and a single-use policy that fails reserves. Sharing against the client's wish needs `veto`.
+/// Any reserve wins, and a single-use policy that fails reserves. Sharing against the client's wish needs `veto`. It is
+/// for a single use as soon as one of those that reserve is bound so.
 pub(super) fn build_started(client_asks_offline: bool, heard: &[Heard<'_, StartAnswer>]) -> Start {
     let mut start = Start::Classic;
+    let mut reserve = None;
     for voice in heard {
         let slot = voice.voice.name.clone();
+        let single_use = voice.voice.single_use;
         match voice.verdict().map(|explained| explained.answer) {
-            Some(StartAnswer::Reserve) => return Start::Reserve { slot, reason: voice.text() },
+            Some(StartAnswer::Reserve) => prefer_single_use(&mut reserve, single_use, (slot, voice.text())),
             Some(StartAnswer::Share)
                 if start == Start::Classic && (!client_asks_offline || voice.voice.may(Grant::Veto)) =>
             {
@@ -271,14 +274,17 @@ pub(super) fn build_started(client_asks_offline: bool, heard: &[Heard<'_, StartA
             _ => {}
         }
     }
-    match single_use_failure(heard) {
-        Some((slot, reason)) => Start::Reserve { slot, reason },
+    if let Some(failure) = single_use_failure(heard) {
+        prefer_single_use(&mut reserve, true, failure);
+    }
+    match reserve {
+        Some((single_use, (slot, reason))) => Start::Reserve { slot, reason, single_use },
         None => start,
     }
 }
 
 /// Held before offline before online; a single-use policy that fails takes the node offline. Staying online against
-/// the client's wish needs `veto`.
+/// the client's wish needs `veto`. It is for a single use as soon as one of those that take the node is bound so.
 pub(super) fn build_ended(client_asks_offline: bool, heard: &[Heard<'_, EndAnswer>]) -> End {
     let (mut held, mut offline, mut online) = (None, None, None);
     for voice in heard {
@@ -287,10 +293,10 @@ pub(super) fn build_ended(client_asks_offline: bool, heard: &[Heard<'_, EndAnswe
         let reason = voice.text();
         match voice.verdict().map(|explained| &explained.answer) {
             Some(EndAnswer::Held(message)) => {
-                held.get_or_insert(End::Held { slot, message: message.clone(), reason, single_use });
+                prefer_single_use(&mut held, single_use, (slot, message.clone(), reason));
             }
             Some(EndAnswer::Offline(message)) => {
-                offline.get_or_insert(End::Offline { slot, message: message.clone(), reason, single_use });
+                prefer_single_use(&mut offline, single_use, (slot, message.clone(), reason));
             }
             Some(EndAnswer::Online) if !client_asks_offline || voice.voice.may(Grant::Veto) => {
                 online.get_or_insert(End::Online { slot, reason });
@@ -298,11 +304,23 @@ pub(super) fn build_ended(client_asks_offline: bool, heard: &[Heard<'_, EndAnswe
             _ => {}
         }
     }
-    let failed = || {
-        let (slot, reason) = single_use_failure(heard)?;
-        Some(End::Offline { slot, message: reason.clone(), reason, single_use: true })
-    };
-    held.or(offline).or_else(failed).or(online).unwrap_or(End::Classic)
+    if let Some((slot, reason)) = single_use_failure(heard) {
+        prefer_single_use(&mut offline, true, (slot, reason.clone(), reason));
+    }
+    let is_exempt = |taken: &Option<(bool, _)>| taken.as_ref().is_some_and(|(single_use, _)| *single_use);
+    let single_use = is_exempt(&held) || is_exempt(&offline);
+    match (held, offline) {
+        (Some((_, (slot, message, reason))), _) => End::Held { slot, message, reason, single_use },
+        (None, Some((_, (slot, message, reason)))) => End::Offline { slot, message, reason, single_use },
+        (None, None) => online.unwrap_or(End::Classic),
+    }
+}
+
+/// Takes the first that is bound as single-use, else the first.
+fn prefer_single_use<T>(taken: &mut Option<(bool, T)>, single_use: bool, by: T) {
+    if taken.as_ref().is_none_or(|(known, _)| single_use && !known) {
+        *taken = Some((single_use, by));
+    }
 }
 
 fn single_use_failure<A>(heard: &[Heard<'_, A>]) -> Option<(Arc<str>, String)> {

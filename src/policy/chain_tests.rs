@@ -204,14 +204,17 @@ fn the_start_of_a_build_is_composed_as_the_table_says() {
         (true, vec![says(&vetoing, Share)], "share"),
         (false, vec![says(&a, Share), says(&vetoing, Reserve)], "reserve"),
         (false, vec![fails(&a)], "classic"),
-        (false, vec![fails(&single), says(&a, Share)], "reserve"),
+        (false, vec![fails(&single), says(&a, Share)], "reserve for a single use"),
+        (false, vec![fails(&single), says(&a, Reserve)], "reserve for a single use"),
+        (false, vec![says(&single, Reserve), says(&a, Reserve)], "reserve for a single use"),
     ];
     for (client, heard, expected) in cases {
         for heard in orders(&heard) {
             let found = match build_started(client, &heard) {
                 Start::Classic => "classic",
                 Start::Share { .. } => "share",
-                Start::Reserve { .. } => "reserve",
+                Start::Reserve { single_use: false, .. } => "reserve",
+                Start::Reserve { single_use: true, .. } => "reserve for a single use",
             };
             assert_eq!(found, expected, "{client} {heard:?}");
         }
@@ -236,17 +239,21 @@ fn the_end_of_a_build_is_composed_as_the_table_says() {
         (
             false,
             vec![fails(&single), says(&vetoing, Online)],
-            "offline policy s failed, and the node is for a single use",
+            "offline policy s failed, and the node is for a single use, exempt",
         ),
-        (false, vec![fails(&single), says(&a, Held("y".into()))], "held y"),
+        (false, vec![fails(&single), says(&a, Held("y".into()))], "held y, exempt"),
+        (false, vec![says(&single, Offline("x".into())), says(&a, Held("y".into()))], "held y, exempt"),
+        (false, vec![says(&single, Offline("x".into())), says(&a, Offline("x".into()))], "offline x, exempt"),
+        (false, vec![says(&single, Online), says(&a, Offline("x".into()))], "offline x"),
     ];
+    let exempt = |single_use| if single_use { ", exempt" } else { "" };
     for (client, heard, expected) in cases {
         for heard in orders(&heard) {
             let found = match build_ended(client, &heard) {
                 End::Classic => "classic".to_owned(),
                 End::Online { .. } => "online".to_owned(),
-                End::Offline { message, .. } => format!("offline {message}"),
-                End::Held { message, .. } => format!("held {message}"),
+                End::Offline { message, single_use, .. } => format!("offline {message}{}", exempt(single_use)),
+                End::Held { message, single_use, .. } => format!("held {message}{}", exempt(single_use)),
             };
             assert_eq!(found, expected, "{client} {heard:?}");
         }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::component::{Description, Hook};
 use super::config::Config;
 use super::digest::Digest;
+use super::signature::Signed;
+use super::tally::Tallies;
 use super::workbench::Workbench;
 use super::{gate, reload};
 
@@ -16,23 +18,28 @@ pub struct CheckReport {
     pub description: Description,
     pub hooks: BTreeSet<Hook>,
     pub bindings: usize,
+    pub signed: Signed,
     /// What it asks to see and would need grants for.
     pub advice: Vec<String>,
 }
 
-/// Takes one file, with the sidecar beside it, through the gates that need no site: interface, settings, laws.
+/// Takes one file, with the sidecar beside it, through the gates that need no running site: pin, signature, interface,
+/// settings, laws.
 ///
 /// # Errors
 /// A file that the daemon would refuse, with the same words.
 pub fn check(path: &Path, config: &Config) -> Result<CheckReport, reload::Error> {
     let Workbench { name, stem, contents, module, .. } = Workbench::open(path, config)?;
+    let signed = gate::vouched(config, &name, &stem, &contents).map_err(reload::Error::Refused)?;
     let sidecar = contents.sidecar.as_deref();
-    let version = gate::settle(config, &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
+    let version =
+        gate::settle(config, &Tallies::default(), &name, &stem, module, sidecar).map_err(reload::Error::Refused)?;
     Ok(CheckReport {
         digest: version.module.digest.clone(),
         description: version.module.description.clone(),
         hooks: gate::hooks_of(&version),
         bindings: version.slots.len(),
+        signed,
         advice: version.advice,
     })
 }

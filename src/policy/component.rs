@@ -7,19 +7,22 @@ use std::fmt;
 use std::sync::mpsc;
 
 use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::bindings::{self, Indices};
 use super::call::{CallError, Instance, Limiter};
+use super::code_cache::CodeCache;
 use super::config::Limits;
+use super::deserialize::deserialize;
 use super::digest::Digest;
 
 const PACKAGE: &str = "layshaft:policy/";
 const VERSION: &str = "0.1.0";
 
 /// A question that policies are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hook {
     Naming,
@@ -181,10 +184,19 @@ impl fmt::Display for Wrap {
 }
 
 impl Module {
-    /// Compiles a file and tries it. Takes up to the compile timeout; to be called off the async threads.
-    pub(super) fn load(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
+    /// Compiles a file, unless its code is kept, and tries it. Takes up to the compile timeout; to be called off the
+    /// async threads.
+    pub(super) fn load(
+        engine: &Engine,
+        bytes: &[u8],
+        limits: &Limits,
+        cache: Option<&CodeCache>,
+    ) -> Result<Self, LoadError> {
         look(bytes, limits)?;
-        let component = compile(engine, bytes, limits)?;
+        let digest = Digest::of(bytes);
+        let kept = cache.and_then(|cache| fetch(engine, &digest, cache));
+        let is_new = kept.is_none();
+        let component = kept.map_or_else(|| compile(engine, bytes, limits), Ok)?;
         refuse_imports(engine, &component)?;
         refuse_unknown_exports(engine, &component)?;
         let exports = |interface: &str| component.get_export_index(None, interface_name(interface)).is_some();
@@ -205,7 +217,10 @@ impl Module {
             .map_err(wrong_type)?
             .describe()
             .map_err(LoadError::Start)?;
-        Ok(Self { digest: Digest::of(bytes), hooks, description, pre, indices })
+        if let Some(cache) = cache.filter(|_| is_new) {
+            keep(&component, &digest, cache);
+        }
+        Ok(Self { digest, hooks, description, pre, indices })
     }
 }
 
@@ -227,6 +242,19 @@ fn look(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
         [b'\0', b'a', b's', b'm', ..] => Ok(()),
         _ if bytes.trim_ascii_start().starts_with(b"(") => Err(LoadError::Text),
         _ => Err(LoadError::NotWasm),
+    }
+}
+
+fn fetch(engine: &Engine, digest: &Digest, cache: &CodeCache) -> Option<Component> {
+    let fetched = deserialize(engine, &cache.get(digest)?);
+    // Such as a limit on memory that was lowered since; compiling says it in the right words.
+    fetched.inspect_err(|error| debug!(%digest, %error, "compiled code does not fit any more")).ok()
+}
+
+fn keep(component: &Component, digest: &Digest, cache: &CodeCache) {
+    let kept = component.serialize().map_err(std::io::Error::other).and_then(|code| cache.put(digest, &code));
+    if let Err(error) = kept {
+        warn!(%digest, %error, "compiled code cannot be kept, and will be compiled again");
     }
 }
 

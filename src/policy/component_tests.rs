@@ -14,7 +14,7 @@ fn limits() -> Limits {
 }
 
 fn load(bytes: &[u8]) -> Result<Module, LoadError> {
-    Module::load(&engine::start(&limits()).unwrap(), bytes, &limits())
+    Module::load(&engine::start(&limits()).unwrap(), bytes, &limits(), None)
 }
 
 fn question() -> MatchingQuestion {
@@ -31,7 +31,7 @@ fn question() -> MatchingQuestion {
 
 #[track_caller]
 fn ask(guest: &Guest, limits: &Limits) -> Result<MatchingAnswer, CallError> {
-    let module = Module::load(&engine::start(limits).unwrap(), &guest.build(), limits).unwrap();
+    let module = Module::load(&engine::start(limits).unwrap(), &guest.build(), limits, None).unwrap();
     Instance::start(&module, "{}", limits)?.matches(&question()).map(|verdict| verdict.answer)
 }
 
@@ -99,7 +99,7 @@ fn a_newer_version_may_stand_beside_one_that_is_known_and_not_in_its_place() {
 fn a_file_that_compiles_for_too_long_is_not_waited_for() {
     let limits = Limits { compile_timeout: Duration::ZERO, ..limits() };
     let bytes = Guest::new("p").matching(&abstains()).build();
-    let error = Module::load(&engine::start(&limits).unwrap(), &bytes, &limits).unwrap_err();
+    let error = Module::load(&engine::start(&limits).unwrap(), &bytes, &limits, None).unwrap_err();
     assert!(matches!(error, LoadError::CompileTimeout(_)), "{error}");
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::human_duration;
 
-use super::Digest;
+use super::{Digest, PublicKey, SealingKey};
 
 /// What the site's own configuration says about policies. It guards the folder, and is therefore not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,14 @@ pub struct Config {
     pub limits: Limits,
     #[serde(default)]
     pub gates: Gates,
+    /// Whose signatures count, by a name of the site's choice.
+    #[serde(default)]
+    pub keys: BTreeMap<String, PublicKey>,
+    /// Only what one of the keys has signed is taken in. Not said, it is so as soon as there is a key.
+    #[serde(default)]
+    pub signed: Option<bool>,
+    #[serde(default)]
+    pub log: DecisionLog,
     /// By the policy's name, which is its file's without number and ending.
     #[serde(default)]
     pub slots: BTreeMap<String, SlotGuard>,
@@ -33,6 +41,9 @@ pub struct Config {
     /// How often the folder is looked at, for mounts that report no changes.
     #[serde(with = "human_duration", default = "default_rescan")]
     pub rescan: Duration,
+    /// How long a name that policies no longer give stays on offer while jobs wait for it; 0 withdraws it at once.
+    #[serde(with = "human_duration", default = "default_keep_names")]
+    pub keep_names: Duration,
 }
 
 impl Config {
@@ -43,15 +54,24 @@ impl Config {
             state: None,
             limits: Limits::default(),
             gates: Gates::default(),
+            keys: BTreeMap::new(),
+            signed: None,
+            log: DecisionLog::default(),
             slots: BTreeMap::new(),
             secret_parameters: Vec::new(),
             quiet: default_quiet(),
             rescan: default_rescan(),
+            keep_names: default_keep_names(),
         }
     }
 
     pub(super) fn guard(&self, name: &str) -> SlotGuard {
         self.slots.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn demands_signature(&self, name: &str) -> bool {
+        let own = self.slots.get(name).and_then(|guard| guard.signed);
+        own.or(self.signed).unwrap_or(!self.keys.is_empty())
     }
 }
 
@@ -61,6 +81,10 @@ fn default_quiet() -> Duration {
 
 fn default_rescan() -> Duration {
     Duration::from_secs(30)
+}
+
+fn default_keep_names() -> Duration {
+    Duration::from_secs(10 * 60)
 }
 
 /// What one call of a policy may cost, and what one file.
@@ -103,6 +127,11 @@ pub struct Gates {
     pub withdrawn_percent: u8,
     /// So many functions of nodes may be withdrawn whatever their share: on a small site one project is half of all.
     pub withdrawn_anyway: usize,
+    /// So many of the last recorded decisions are put to it; 0 for none, and never more than 10,000.
+    pub replay: usize,
+    /// How long that may take; a third of it is for what is in force, which is asked as well.
+    #[serde(with = "human_duration")]
+    pub replay_within: Duration,
     /// For so long after it came into force a version that fails again and again is rolled back by itself.
     #[serde(with = "human_duration")]
     pub watch_for: Duration,
@@ -110,7 +139,49 @@ pub struct Gates {
 
 impl Default for Gates {
     fn default() -> Self {
-        Self { withdrawn_percent: 25, withdrawn_anyway: 10, watch_for: Duration::from_secs(10 * 60) }
+        Self {
+            withdrawn_percent: 25,
+            withdrawn_anyway: 10,
+            replay: 1000,
+            replay_within: Duration::from_secs(15), // a thousand decisions of a Python guest take some 2 s on one core
+            watch_for: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// What is kept of decisions, and of the policies that made them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct DecisionLog {
+    /// For so long a decision is kept, and what is needed to make it again: modules, settings, grants.
+    #[serde(with = "human_duration")]
+    pub keep: Duration,
+    /// So many decisions at most; 0 keeps none.
+    pub most: u64,
+    /// Bytes of all decisions, as they are stored.
+    pub most_bytes: u64,
+    /// Bytes of all modules that are no longer in force.
+    pub most_module_bytes: u64,
+    /// Answers about the function table that one look at it may add.
+    pub table_samples: usize,
+    /// Globs of parameters whose values are kept. Those of passwords and of `secret_parameters` never are, nor any while
+    /// it is not known what a project declares.
+    pub values: Vec<String>,
+    /// Values that are not kept are sealed to this key; who has the other half can put the very question again.
+    pub seal_to: Option<SealingKey>,
+}
+
+impl Default for DecisionLog {
+    fn default() -> Self {
+        Self {
+            keep: Duration::from_secs(14 * 24 * 60 * 60),
+            most: 100_000, // a kilobyte each
+            most_bytes: 256 << 20,
+            most_module_bytes: 1 << 30,
+            table_samples: 20,
+            values: Vec::new(),
+            seal_to: None,
+        }
     }
 }
 
@@ -121,6 +192,8 @@ pub struct SlotGuard {
     pub grants: BTreeSet<Grant>,
     /// The only file contents that are accepted.
     pub sha256: Option<Digest>,
+    /// Whether it has to be signed, whatever is said of all policies.
+    pub signed: Option<bool>,
     pub mode: Mode,
     /// Without this policy, or its last good version, nothing is offered where it is bound.
     pub required: bool,
@@ -130,7 +203,14 @@ pub struct SlotGuard {
 
 impl Default for SlotGuard {
     fn default() -> Self {
-        Self { grants: BTreeSet::new(), sha256: None, mode: Mode::Enforce, required: true, single_use: false }
+        Self {
+            grants: BTreeSet::new(),
+            sha256: None,
+            signed: None,
+            mode: Mode::Enforce,
+            required: true,
+            single_use: false,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::policy::samples::{controller, node, project};
 const START: &str = "build-started";
 const END: &str = "build-ended";
 
-fn generation(guest: &Guest, sidecar: Option<&str>, guard: SlotGuard) -> Arc<Generation> {
+pub(in crate::policy) fn generation(guest: &Guest, sidecar: Option<&str>, guard: SlotGuard) -> Arc<Generation> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("10-p.wasm"), guest.build()).unwrap();
     if let Some(sidecar) = sidecar {
@@ -98,7 +98,7 @@ fn a_single_use_policy_that_fails_uses_the_node_up_and_another_changes_nothing()
     });
     let single = generation(&guest, Some("[[bind]]\nsingle_use = true"), granted(&[]));
     with_request(&[], |request| {
-        assert!(matches!(single.build_started(request), Start::Reserve { .. }));
+        assert!(matches!(single.build_started(request), Start::Reserve { single_use: true, .. }));
         assert!(matches!(single.build_ended(request, &outcome), End::Offline { single_use: true, .. }));
     });
 }
@@ -112,7 +112,7 @@ fn the_end_of_a_build_is_answered_with_a_message_without_values() {
     let outcome = Outcome { result: None, duration: Duration::MAX };
     with_request(&[("A", "s3cret")], |request| {
         let started = generation.build_started(request);
-        assert_eq!(started, Start::Reserve { slot: "p".into(), reason: "mine".into() });
+        assert_eq!(started, Start::Reserve { slot: "p".into(), reason: "mine".into(), single_use: false });
         let End::Held { message, reason, .. } = generation.build_ended(request, &outcome) else { panic!() };
         assert_eq!((message.as_str(), reason.as_str()), ("look at ***", "tainted"));
     });

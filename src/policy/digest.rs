@@ -11,8 +11,12 @@ pub struct Digest(String);
 impl Digest {
     /// Returns the digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::from_hash(Sha256::new_with_prefix(bytes))
+    }
+
+    pub(super) fn from_hash(hash: Sha256) -> Self {
         let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(bytes) {
+        for byte in hash.finalize() {
             write!(hex, "{byte:02x}").expect("a string takes everything");
         }
         Self(hex)

@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::digest::Digest;
+use super::signature::Signatures;
 
 /// Longer settings than this are a mistake.
 const LONGEST_SIDECAR: u64 = 1 << 20;
+/// What minisign writes has some 300 bytes.
+const LONGEST_SIGNATURE: u64 = 8 << 10;
 
 /// A policy's file and what is beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(super) struct PolicyFile {
 pub(super) struct Contents {
     pub(super) module: Vec<u8>,
     pub(super) sidecar: Option<String>,
+    /// Not part of the version: it is the same whoever vouches for it.
+    pub(super) signatures: Signatures,
 }
 
 impl PolicyFile {
@@ -147,7 +152,13 @@ fn read_contents(folder: &Path, stem: &str, max_module: u64) -> Result<Contents,
     let sidecar = read_file(&folder.join(format!("{stem}.toml")), LONGEST_SIDECAR)?
         .map(|bytes| String::from_utf8(bytes).map_err(|_| format!("{stem}.toml is not UTF-8")))
         .transpose()?;
-    Ok(Contents { module, sidecar })
+    let signature = |ending: &str| {
+        let read = read_file(&folder.join(format!("{stem}.{ending}.minisig")), LONGEST_SIGNATURE);
+        // What is not text will be found to be no signature.
+        read.map(|bytes| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let signatures = Signatures { module: signature("wasm")?, sidecar: signature("toml")? };
+    Ok(Contents { module, sidecar, signatures })
 }
 
 fn read_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
@@ -236,7 +247,11 @@ mod tests {
 
     #[test]
     fn settings_are_part_of_a_version() {
-        let version = |sidecar: Option<&str>| Contents { module: vec![1], sidecar: sidecar.map(str::to_owned) };
+        let version = |sidecar: Option<&str>| Contents {
+            module: vec![1],
+            sidecar: sidecar.map(str::to_owned),
+            signatures: Signatures::default(),
+        };
         assert_ne!(version(None).fingerprint(), version(Some("")).fingerprint());
         assert_ne!(version(Some("a")).fingerprint(), version(Some("b")).fingerprint());
     }

@@ -2,6 +2,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
 use super::binding::Bind;
 use super::call::{CallError, Instance};
 use super::chain::Voice;
@@ -12,12 +15,16 @@ use super::health::Health;
 use super::monitor::Monitor;
 use super::need::Sight;
 use super::pass::{Pass, World};
+use super::recorder::Recorder;
+use super::redaction::Redaction;
+use super::tally::{Cost, Tally, Usage};
 use crate::domain::{ControllerName, Node, ProjectName};
 
 /// A controller as far as bindings know it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Controller {
     pub name: ControllerName,
+    #[serde(default)]
     pub tags: BTreeSet<String>,
 }
 
@@ -29,6 +36,9 @@ pub struct Generation {
     /// Where nothing is offered, since a required policy is missing there.
     pub(super) blocked: Vec<Bind>,
     pub(super) monitor: Monitor,
+    pub(super) redaction: Arc<Redaction>,
+    /// None for one that is only tried: nothing of it is felt or kept.
+    pub(super) recorder: Option<Arc<Recorder>>,
 }
 
 /// One policy in force somewhere.
@@ -43,6 +53,8 @@ pub(super) struct Slot {
     pub(super) sight: Sight,
     pub(super) limits: Limits,
     pub(super) health: Health,
+    /// Shared with the versions before and after.
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Generation {
@@ -74,7 +86,8 @@ impl Generation {
             || self.of_the_table().any(|slot| slot.sight.sees_label(node, label) || slot.bind.minds_label(label))
     }
 
-    fn of_the_table(&self) -> impl Iterator<Item = &Arc<Slot>> {
+    /// Returns the slots that the function table depends on, whatever their mode.
+    pub(super) fn of_the_table(&self) -> impl Iterator<Item = &Arc<Slot>> {
         let decides = |slot: &&Arc<Slot>| !slot.module.hooks.is_disjoint(&[Hook::Matching, Hook::Naming].into());
         self.slots.iter().filter(decides)
     }
@@ -85,7 +98,7 @@ impl Generation {
     }
 
     /// Returns the slots with a hook, whatever their mode.
-    pub(super) fn with_hook(&self, hook: Hook) -> impl Iterator<Item = &Arc<Slot>> {
+    pub(super) fn with_hook(&self, hook: Hook) -> impl Iterator<Item = &Arc<Slot>> + Clone {
         self.slots.iter().filter(move |slot| slot.module.hooks.contains(&hook))
     }
 }
@@ -98,9 +111,9 @@ impl fmt::Debug for Generation {
 }
 
 impl Slot {
-    /// Returns the same slot with a health of its own.
+    /// Returns the same slot with a health and a tally of its own.
     pub(super) fn apart(&self) -> Self {
-        let Self { voice, module, settings, bind, mode, sight, limits, health: _ } = self;
+        let Self { voice, module, settings, bind, mode, sight, limits, health: _, tally: _ } = self;
         Self {
             voice: voice.clone(),
             module: Arc::clone(module),
@@ -110,10 +123,43 @@ impl Slot {
             sight: sight.clone(),
             limits: limits.clone(),
             health: Health::default(),
+            tally: Arc::default(),
         }
+    }
+
+    /// Returns what it was asked at each of its hooks.
+    pub(super) fn usage(&self) -> impl Iterator<Item = Usage> {
+        let on_trial = self.mode == Mode::Monitor;
+        self.module.hooks.iter().map(move |hook| self.tally.usage(&self.voice.name, *hook, on_trial))
     }
 
     pub(super) fn start(&self) -> Result<Instance, CallError> {
         Instance::start(&self.module, &self.settings, &self.limits)
+    }
+
+    /// Asks an instance, a fresh one if there is none, and says what that took. It stays there unless it fails.
+    pub(super) fn ask<A>(
+        &self,
+        instance: &mut Option<Instance>,
+        ask: impl FnOnce(&mut Instance) -> Result<A, CallError>,
+    ) -> (Result<A, CallError>, Cost) {
+        let begin = Instant::now();
+        let is_fresh = instance.is_none();
+        let (answer, fuel) = match instance.take().map_or_else(|| self.start(), Ok) {
+            Ok(mut started) => {
+                let answer = ask(&mut started);
+                let fuel = started.fuel_used(is_fresh);
+                if answer.is_ok() {
+                    *instance = Some(started);
+                }
+                (answer, fuel)
+            }
+            // What the start took before it failed is lost with its store, unless it took everything.
+            Err(error) => {
+                let fuel = if error == CallError::Fuel { self.limits.fuel } else { 0 };
+                (Err(error), fuel)
+            }
+        };
+        (answer, Cost { time: begin.elapsed(), fuel })
     }
 }

@@ -33,6 +33,13 @@ impl Health {
         }
     }
 
+    /// Notes a failure that a client's input alone has led to: people are told, and it counts for nothing else.
+    pub(super) fn note_of_input(&self, hook: Hook, failure: String) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = failures.entry(hook).or_insert(Failing { failure: String::new(), in_a_row: 0 });
+        failing.failure = failure;
+    }
+
     /// Returns what fails again and again.
     pub(super) fn hopeless(&self) -> Option<String> {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +78,20 @@ mod tests {
         assert!(health.failing("p", true).unwrap().contains("go offline"));
         health.note(Hook::Offline, None);
         assert_eq!(health.failing("p", false), None);
+    }
+
+    #[test]
+    fn what_a_client_causes_is_told_and_not_counted() {
+        let health = Health::default();
+        for _ in 0..9 {
+            health.note_of_input(Hook::Parameters, "out of memory".into());
+        }
+        assert_eq!(health.hopeless(), None);
+        assert!(health.failing("p", false).unwrap().contains("out of memory"));
+        for _ in 0..3 {
+            health.note(Hook::Parameters, Some("it trapped".into()));
+        }
+        assert!(health.hopeless().is_some());
     }
 
     #[test]

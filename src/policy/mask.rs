@@ -1,6 +1,6 @@
 use crate::domain::Parameters;
 
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// Hides the values that a client sent from texts that people see.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Mask {
         Self::hiding(shown.iter().filter_map(|(_, value)| value.as_deref()))
     }
 
-    fn hiding<'v>(values: impl Iterator<Item = &'v str>) -> Self {
+    pub(super) fn hiding<'v>(values: impl Iterator<Item = &'v str>) -> Self {
         let mut values: Vec<String> = values.filter(|value| !value.is_empty()).map(str::to_owned).collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         Self { values }

@@ -1,19 +1,24 @@
-//! Policies on trial: asked on a thread of their own, logged, never counted.
+//! Policies on trial: asked on a thread of their own, and what they would have changed is counted and logged.
 //!
-//! Nothing waits for them, and when they fall behind they are skipped: neither their failures nor their cost are felt.
+//! Nobody waits for them, and when they fall behind they are skipped: neither their failures nor their cost are felt.
+//! An answer is composed with those of the policies in force, which were heard anyway; nobody is asked twice.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{info, warn};
 
 use super::call::{CallError, Instance};
+use super::chain::{Heard, Voice};
 use super::component::Hook;
 use super::generation::Slot;
 use super::mask::Mask;
 use super::question::{MatchingQuestion, NamingQuestion};
-use super::verdict::Explained;
-use crate::domain::ProjectName;
+use super::tally::Word;
+use super::verdict::{Explained, MatchingAnswer, NamingAnswer};
+use super::would::Change;
 
 /// Observations that may wait; beyond that they are skipped.
 const WAITING: usize = 256;
@@ -26,17 +31,51 @@ const MOST_FAILURES: usize = 3;
 
 type Observation = Box<dyn FnOnce() + Send>;
 
+/// What was heard of the policies in force about one thing, to keep.
+pub(super) type Others<A> = Arc<[(Voice, Arc<Result<Explained<A>, CallError>>)]>;
+
+/// Says what differs between a decision without a policy and the same one with it.
+pub(super) type Compare<A> = Box<dyn for<'h> Fn(&[Heard<'h, A>], &[Heard<'h, A>]) -> Vec<Change> + Send>;
+
 /// The way to the thread; it ends when the last of these is gone.
 #[derive(Clone)]
 pub(super) struct Monitor {
     observations: SyncSender<Observation>,
+    /// The slots for which a pass waits or is looked at: one for each, since a pass is large.
+    busy: Arc<Mutex<BTreeSet<Arc<str>>>>,
+}
+
+/// A decision in which one policy on trial has no say.
+pub(super) struct Trial<A> {
+    pub(super) others: Others<A>,
+    /// How many of the others come before it in file order.
+    pub(super) place: usize,
+    pub(super) compare: Compare<A>,
+    /// What it is about, for people.
+    pub(super) subject: String,
 }
 
 /// What one policy on trial would have been asked during a pass.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PassQuestions {
-    pub(super) matching: Vec<MatchingQuestion>,
-    pub(super) naming: Vec<NamingQuestion>,
+    pub(super) matching: Vec<(MatchingQuestion, Trial<MatchingAnswer>)>,
+    pub(super) naming: Vec<(NamingQuestion, Trial<NamingAnswer>)>,
+}
+
+/// Returns what was heard, to keep.
+pub(super) fn kept<A>(heard: &[Heard<'_, A>]) -> Others<A> {
+    heard.iter().map(|heard| (heard.voice.clone(), Arc::clone(&heard.answer))).collect()
+}
+
+impl<A> Trial<A> {
+    /// Returns what an answer would have changed.
+    fn changes(&self, voice: &Voice, answer: &Arc<Result<Explained<A>, CallError>>) -> Vec<Change> {
+        let listen = || self.others.iter().map(|(voice, answer)| Heard { voice, answer: Arc::clone(answer) });
+        let without: Vec<_> = listen().collect();
+        let mut with: Vec<_> = listen().collect();
+        with.insert(self.place.min(with.len()), Heard { voice, answer: Arc::clone(answer) });
+        (self.compare)(&without, &with)
+    }
 }
 
 impl Monitor {
@@ -44,44 +83,67 @@ impl Monitor {
         let (observations, waiting) = mpsc::sync_channel::<Observation>(WAITING);
         let work = move || waiting.into_iter().for_each(|observe| observe());
         std::thread::Builder::new().name("policy-monitor".into()).spawn(work)?;
-        Ok(Self { observations })
+        Ok(Self { observations, busy: Arc::default() })
     }
 
     /// Asks about one job.
-    pub(super) fn observe_job<A: std::fmt::Debug + 'static>(
+    pub(super) fn observe_job<A: Word + Send + Sync + 'static>(
         &self,
         hook: Hook,
         slot: &Arc<Slot>,
-        project: &ProjectName,
         mask: Mask,
+        trial: Trial<A>,
         ask: impl FnOnce(&mut Instance) -> Result<Explained<A>, CallError> + Send + 'static,
     ) {
-        let (slot, project) = (slot.clone(), project.clone());
-        self.observe(move || {
-            let name = &slot.voice.name;
-            match slot.start().and_then(|mut instance| ask(&mut instance)) {
+        let watched = Arc::clone(slot);
+        let observed = self.observe(move || {
+            let (answer, cost) = watched.ask(&mut None, ask);
+            watched.tally.note(answer.as_ref(), cost);
+            let answer = Arc::new(answer);
+            let changes = trial.changes(&watched.voice, &answer);
+            watched.tally.note_trial(hook, &changes, &trial.subject);
+            let (slot, subject) = (&watched.voice.name, &trial.subject);
+            match &*answer {
                 Ok(verdict) => {
-                    let answer = mask.apply(&format!("{:?}", verdict.answer));
-                    let reason = mask.apply(&verdict.reason);
-                    info!(slot = %name, %hook, %project, answer, reason, "policy on trial answered");
+                    // The answer itself may hold values; its word and what it would have changed do not.
+                    let (answer, reason) = (verdict.answer.word(), mask.apply(&verdict.reason));
+                    info!(%slot, %hook, %subject, answer, would_have = %Listed(&changes), reason, "policy on trial answered");
                 }
-                Err(error) => warn!(slot = %name, %hook, %project, %error, "policy on trial failed"),
+                Err(error) => {
+                    let error = mask.apply(&error.to_string());
+                    warn!(%slot, %hook, %subject, error, would_have = %Listed(&changes), "policy on trial failed");
+                }
             }
         });
+        if !observed {
+            slot.tally.note_skipped(hook, 1);
+        }
     }
 
-    /// Asks everything that a pass asked of those in force.
+    /// Asks everything that a pass asked of those in force, unless the pass before is still looked at.
     pub(super) fn observe_pass(&self, slot: &Arc<Slot>, questions: PassQuestions) {
-        let slot = slot.clone();
-        self.observe(move || {
-            review(&slot, Hook::Matching, &questions.matching, Instance::matches);
-            review(&slot, Hook::Naming, &questions.naming, Instance::names);
-        });
+        let (matching, naming) = (questions.matching.len(), questions.naming.len());
+        let name = Arc::clone(&slot.voice.name);
+        let is_free = lock(&self.busy).insert(Arc::clone(&name));
+        let (watched, busy) = (Arc::clone(slot), Arc::clone(&self.busy));
+        let observed = is_free
+            && self.observe(move || {
+                review(&watched, Hook::Matching, questions.matching, Instance::matches);
+                review(&watched, Hook::Naming, questions.naming, Instance::names);
+                lock(&busy).remove(&watched.voice.name);
+            });
+        if !observed {
+            if is_free {
+                lock(&self.busy).remove(&name);
+            }
+            slot.tally.note_skipped(Hook::Matching, matching as u64);
+            slot.tally.note_skipped(Hook::Naming, naming as u64);
+        }
     }
 
-    fn observe(&self, observe: impl FnOnce() + Send + 'static) {
-        // A full queue means that the policy on trial is slow; the next observation will do.
-        let _ = self.observations.try_send(Box::new(observe));
+    /// Returns whether it will be observed: a full queue means that policies on trial are slow.
+    fn observe(&self, observe: impl FnOnce() + Send + 'static) -> bool {
+        self.observations.try_send(Box::new(observe)).is_ok()
     }
 }
 
@@ -95,68 +157,70 @@ impl PassQuestions {
     }
 }
 
-/// Puts questions to one instance and logs how many answers of each kind there were, with the first as an example.
-fn review<Q, A: std::fmt::Debug>(
+/// Puts questions to one instance, and logs what would have been changed, of each kind with how often and an example.
+fn review<Q, A: Word>(
     slot: &Slot,
     hook: Hook,
-    questions: &[Q],
+    questions: Vec<(Q, Trial<A>)>,
     ask: impl Fn(&mut Instance, &Q) -> Result<Explained<A>, CallError>,
 ) {
-    let mut answers = std::collections::BTreeMap::<String, usize>::new();
-    let (mut instance, mut failures) = (None, 0);
-    for question in questions {
-        let started = instance.take().map_or_else(|| slot.start(), Ok);
-        match started.and_then(|mut started| ask(&mut started, question).map(|verdict| (started, verdict))) {
-            Ok((started, verdict)) => {
-                instance = Some(started);
-                *answers.entry(format!("{:?}", verdict.answer)).or_default() += 1;
-            }
-            Err(error) => {
-                failures += 1;
-                warn!(slot = %slot.voice.name, %hook, %error, "policy on trial failed");
-                if failures == MOST_FAILURES {
-                    break;
-                }
+    let (count, mut failures) = (questions.len(), 0);
+    let mut instance = None;
+    let mut would_have = BTreeMap::new();
+    for (number, (question, trial)) in questions.into_iter().enumerate() {
+        let (answer, cost) = slot.ask(&mut instance, |instance| ask(instance, &question));
+        slot.tally.note(answer.as_ref(), cost);
+        let answer = Arc::new(answer);
+        let changes = trial.changes(&slot.voice, &answer);
+        slot.tally.note_trial(hook, &changes, &trial.subject);
+        for change in changes {
+            let seen =
+                would_have.entry(change.would).or_insert_with(|| (0_u64, format!("{}: {change}", trial.subject)));
+            seen.0 += 1;
+        }
+        if let Err(error) = &*answer {
+            failures += 1;
+            warn!(slot = %slot.voice.name, %hook, subject = trial.subject, %error, "policy on trial failed");
+            if failures == MOST_FAILURES {
+                slot.tally.note_skipped(hook, (count - number - 1) as u64);
+                break;
             }
         }
     }
-    let mut common: Vec<_> = answers.into_iter().collect();
-    common.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    common.truncate(5);
-    if !questions.is_empty() {
-        info!(slot = %slot.voice.name, %hook, asked = questions.len(), failures, ?common, "policy on trial answered a pass");
+    for (would, (times, example)) in would_have {
+        let (slot, would) = (&slot.voice.name, would.as_str());
+        info!(%slot, %hook, asked = count, would, times, example, "policy on trial would have changed the function table");
     }
 }
 
-impl std::fmt::Debug for Monitor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+struct Listed<'a>(&'a [Change]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("changed nothing");
+        }
+        let changes: Vec<String> = self.0.iter().map(Change::to_string).collect();
+        f.write_str(&changes.join("; "))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Monitor")
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn nobody_waits_for_a_policy_on_trial() {
-        let monitor = Monitor::start().unwrap();
-        let (open, closed) = mpsc::channel::<()>();
-        let (seen, sees) = mpsc::channel();
-        // The thread is held up, so that all that follows has to wait or be skipped.
-        monitor.observe(move || assert!(closed.recv().is_err()));
-        for number in 0..WAITING * 2 {
-            let seen = seen.clone();
-            monitor.observe(move || seen.send(number).unwrap());
-        }
-        drop((open, seen));
-        let mut seen = Vec::new();
-        while let Ok(number) = sees.recv_timeout(Duration::from_secs(20)) {
-            seen.push(number);
-        }
-        assert!((WAITING - 1..=WAITING + 1).contains(&seen.len()), "{}", seen.len());
-        assert_eq!(seen[..3], [0, 1, 2]);
+impl fmt::Debug for PassQuestions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassQuestions").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "monitor_tests.rs"]
+mod tests;

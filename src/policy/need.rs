@@ -78,7 +78,7 @@ impl Sight {
 
     /// Returns the requested parameters, with those values that the slot may see.
     pub(super) fn requested(&self, request: &Request<'_>) -> Vec<(String, Option<String>)> {
-        let shown = |name: &str| self.values.include(name) && !self.is_secret(request.project, name);
+        let shown = |name: &str| self.shows(request.project, name);
         request
             .requested
             .iter()
@@ -86,12 +86,17 @@ impl Sight {
             .collect()
     }
 
-    /// While it is not known what a project declares, anything could be a password.
-    fn is_secret(&self, project: &Project, name: &str) -> bool {
-        project.parameters.is_none()
-            || project.parameter(name).is_some_and(|parameter| parameter.is_password())
-            || self.secret.is_match(name)
+    /// Returns whether the slot is shown the value of a parameter.
+    pub(super) fn shows(&self, project: &Project, parameter: &str) -> bool {
+        self.values.include(parameter) && !is_secret(&self.secret, project, parameter)
     }
+}
+
+/// While it is not known what a project declares, anything could be a password.
+pub(super) fn is_secret(secret: &GlobSet, project: &Project, name: &str) -> bool {
+    project.parameters.is_none()
+        || project.parameter(name).is_some_and(|parameter| parameter.is_password())
+        || secret.is_match(name)
 }
 
 pub(super) fn project(project: &Project) -> ProjectView {

@@ -3,21 +3,30 @@
 //! Remembered are questions as the slot sees them, so nodes that look alike to it cost one call. Within a pass, a
 //! controller's name and a node's name stand for one node, and a project's name for one project.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use tracing::error;
 
 use super::answers::{Matched, Names, Undecided};
+use super::asked::{Asked, MatchAsked, NameAsked, seen};
 use super::call::{CallError, Instance};
 use super::chain::{self, Heard};
 use super::component::Hook;
+use super::composed;
 use super::config::Mode;
 use super::generation::{Controller, Generation, Slot};
-use super::monitor::{Monitor, PassQuestions};
+use super::monitor::{self, Compare, Monitor, PassQuestions, Trial};
 use super::need;
 use super::question::{MatchingQuestion, NamingQuestion, NodeClass};
+use super::record::Composed;
+use super::recorder::Recorder;
+use super::redaction::{Raw, Spoken};
+use super::tally::{Cost, Word};
 use super::verdict::{Explained, MatchingAnswer, NamingAnswer};
+use super::would;
+use super::written::Written;
 use crate::domain::{Node, NodeName, Project, ProjectKind};
 use crate::label::Expression;
 
@@ -39,6 +48,15 @@ pub struct Pass<'g> {
     monitor: &'g Monitor,
     seats: Vec<Seat<'g>>,
     words: Words,
+    samples: Samples<'g>,
+}
+
+/// Answers that are taken down, as examples of what policies say about the table.
+#[derive(Debug)]
+struct Samples<'g> {
+    recorder: Option<&'g Recorder>,
+    generation: u64,
+    left: usize,
 }
 
 type Memo<K, A> = BTreeMap<K, Arc<Result<Explained<A>, CallError>>>;
@@ -52,6 +70,10 @@ struct Seat<'g> {
     last_failure: Option<CallError>,
     /// By hook that was asked: its first failure.
     fared: BTreeMap<Hook, Option<String>>,
+    /// What the call took, if the answer to the present pair was not remembered.
+    asked_now: Option<Cost>,
+    /// By hook.
+    remembered: [Remembered; Hook::ALL.len()],
     /// By controller and node: the number of its class.
     nodes: BTreeMap<u32, BTreeMap<NodeName, u32>>,
     classes: BTreeMap<NodeClass, u32>,
@@ -60,6 +82,14 @@ struct Seat<'g> {
     naming: Memo<NamingKey, NamingAnswer>,
     on_trial: PassQuestions,
     asked_on_trial: BTreeSet<TrialKey>,
+}
+
+/// How often a question of a pass had an answer already, and how often one on trial was left out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Remembered {
+    hits: u64,
+    misses: u64,
+    skipped: u64,
 }
 
 /// A question in numbers; equal numbers are equal questions.
@@ -74,15 +104,15 @@ enum TrialKey {
 
 /// Numbers for texts, in order of appearance.
 #[derive(Debug, Default)]
-struct Words(HashMap<String, u32>);
+struct Words(BTreeMap<String, u32>);
 
 impl<'g> Pass<'g> {
     pub(super) fn new(generation: &'g Generation, world: &'g World) -> Self {
-        let asked = |slot: &&Arc<Slot>| {
-            slot.module.hooks.contains(&Hook::Matching) || slot.module.hooks.contains(&Hook::Naming)
-        };
-        let seats = generation.slots.iter().filter(asked).map(Seat::new).collect();
-        Self { world, monitor: &generation.monitor, seats, words: Words::default() }
+        let seats = generation.of_the_table().map(Seat::new).collect();
+        let recorder = generation.recorder.as_deref().filter(|recorder| recorder.is_heard());
+        let left = recorder.map_or(0, |recorder| recorder.most_of_pass);
+        let samples = Samples { recorder, generation: generation.number, left };
+        Self { world, monitor: &generation.monitor, seats, words: Words::default(), samples }
     }
 
     /// Decides whether a project runs on a node; `classic` is what Jenkins itself would say.
@@ -94,11 +124,39 @@ impl<'g> Pass<'g> {
         node: &Node,
         classic: bool,
     ) -> Result<Matched, Undecided> {
+        let (matched, heard) = self.hear_matches(controller, project, expression, node, classic);
+        let asked = |named_labels| {
+            Asked::Matches(MatchAsked {
+                controller: controller.clone(),
+                project: project.clone(),
+                expression: expression.map(ToString::to_string),
+                node: seen(node),
+                named_labels,
+                classic,
+            })
+        };
+        self.sample(Hook::Matching, node, &heard, asked, || composed::matched(matched.as_ref()));
+        matched
+    }
+
+    /// Decides, and says who was heard; nothing is taken down.
+    pub(super) fn hear_matches(
+        &mut self,
+        controller: &Controller,
+        project: &Project,
+        expression: Option<&Expression>,
+        node: &Node,
+        classic: bool,
+    ) -> (Result<Matched, Undecided>, Vec<Heard<'g, MatchingAnswer>>) {
+        self.seats.iter_mut().for_each(|seat| seat.asked_now = None);
         let atoms = expression.map(Expression::atoms).unwrap_or_default();
         let own = atoms.iter().filter(|atom| node.labels.contains(**atom)).map(|&atom| atom.to_owned()).collect();
-        let mut heard = Vec::new();
+        let (mut heard, mut on_trial) = (Vec::new(), Vec::new());
         let mut expression_text: Option<Option<String>> = None;
-        for seat in self.seats.iter_mut().filter(|seat| seat.speaks(Hook::Matching, controller, project, node)) {
+        for (number, seat) in self.seats.iter_mut().enumerate() {
+            if !seat.speaks(Hook::Matching, controller, project, node) {
+                continue;
+            }
             let sees_project = seat.slot.sight.project;
             let controller_number = self.words.number(controller.name.as_str());
             let class = seat.class(controller_number, node, &self.world.named_labels);
@@ -121,9 +179,21 @@ impl<'g> Pass<'g> {
                 node,
                 classic,
             };
-            heard.extend(seat.matches(key, question));
+            if seat.slot.mode == Mode::Enforce {
+                heard.push(seat.matches(key, question));
+            } else if seat.is_new_on_trial(Hook::Matching, TrialKey::Matching(key)) {
+                on_trial.push((number, heard.len(), question(seat.node_class(class))));
+            }
         }
-        chain::matching(classic, expression, own, &heard)
+        for (number, place, question) in on_trial {
+            let (own, expression) = (BTreeSet::clone(&own), expression.cloned());
+            let compose =
+                move |heard: &[Heard<'_, _>]| chain::matching(classic, expression.as_ref(), own.clone(), heard);
+            let compare: Compare<_> = Box::new(move |without, with| would::matching(&compose(without), &compose(with)));
+            let trial = Trial { others: monitor::kept(&heard), place, compare, subject: subject(project, node) };
+            self.seats[number].on_trial.matching.push((question, trial));
+        }
+        (chain::matching(classic, expression, own, &heard), heard)
     }
 
     /// Decides under which names a project is offered on a node that it matches; `atoms` as `matches` gave them.
@@ -135,8 +205,36 @@ impl<'g> Pass<'g> {
         node: &Node,
         atoms: &BTreeSet<String>,
     ) -> Result<Names, Undecided> {
-        let mut heard = Vec::new();
-        for seat in self.seats.iter_mut().filter(|seat| seat.speaks(Hook::Naming, controller, project, node)) {
+        let (names, heard) = self.hear_names(controller, project, short_name_unique, node, atoms);
+        let asked = |named_labels| {
+            Asked::Names(NameAsked {
+                controller: controller.clone(),
+                project: project.clone(),
+                short_name_unique,
+                node: seen(node),
+                named_labels,
+                atoms: atoms.clone(),
+            })
+        };
+        self.sample(Hook::Naming, node, &heard, asked, || composed::named(names.as_ref()));
+        names
+    }
+
+    /// Decides, and says who was heard; nothing is taken down.
+    pub(super) fn hear_names(
+        &mut self,
+        controller: &Controller,
+        project: &Project,
+        short_name_unique: bool,
+        node: &Node,
+        atoms: &BTreeSet<String>,
+    ) -> (Result<Names, Undecided>, Vec<Heard<'g, NamingAnswer>>) {
+        self.seats.iter_mut().for_each(|seat| seat.asked_now = None);
+        let (mut heard, mut on_trial) = (Vec::new(), Vec::new());
+        for (number, seat) in self.seats.iter_mut().enumerate() {
+            if !seat.speaks(Hook::Naming, controller, project, node) {
+                continue;
+            }
             let controller_number = self.words.number(controller.name.as_str());
             let class = seat.class(controller_number, node, &self.world.named_labels);
             let project_number = self.words.number(project.name.full());
@@ -150,9 +248,61 @@ impl<'g> Pass<'g> {
                 node,
                 matched_labels: atoms.iter().cloned().collect(),
             };
-            heard.extend(seat.names(key, question));
+            if seat.slot.mode == Mode::Enforce {
+                heard.push(seat.names(key, question));
+            } else if seat.is_new_on_trial(Hook::Naming, TrialKey::Naming(key)) {
+                on_trial.push((number, heard.len(), question(seat.node_class(class))));
+            }
         }
-        chain::naming(&heard)
+        for (number, place, question) in on_trial {
+            let compare: Compare<_> =
+                Box::new(|without, with| would::naming(&chain::naming(without), &chain::naming(with)));
+            let trial = Trial { others: monitor::kept(&heard), place, compare, subject: subject(project, node) };
+            self.seats[number].on_trial.naming.push((question, trial));
+        }
+        (chain::naming(&heard), heard)
+    }
+
+    /// Takes an answer down if it is one that this generation has not given before.
+    fn sample<A: Hash + Send + Sync + 'static>(
+        &mut self,
+        hook: Hook,
+        node: &Node,
+        heard: &[Heard<'g, A>],
+        asked: impl FnOnce(BTreeSet<String>) -> Asked,
+        composed: impl FnOnce() -> (Composed, String),
+    ) where
+        Explained<A>: Written,
+    {
+        let Samples { recorder: Some(recorder), generation, left: 1.. } = self.samples else { return };
+        if self.seats.iter().all(|seat| seat.asked_now.is_none()) {
+            return;
+        }
+        let answers: Vec<_> = heard
+            .iter()
+            .map(|heard| (&heard.voice.name, heard.answer.as_ref().as_ref().map(|told| &told.answer)))
+            .collect();
+        if recorder.is_new(generation, (hook, answers)) {
+            self.samples.left -= 1;
+            let named_labels = node.labels.intersection(&self.world.named_labels).cloned().collect();
+            recorder.note(generation, || {
+                let (verdict, why) = composed();
+                (asked(named_labels), Raw { spoken: self.spoken(heard), verdict, why })
+            });
+        }
+    }
+
+    /// Returns who said what about the present pair. What was remembered has cost nothing.
+    pub(super) fn spoken<A: Send + Sync + 'static>(&self, heard: &[Heard<'g, A>]) -> Vec<Spoken>
+    where
+        Explained<A>: Written,
+    {
+        let spoken = |heard: &Heard<'g, A>| {
+            let seat = self.seats.iter().find(|seat| std::ptr::eq(&raw const seat.slot.voice, heard.voice))?;
+            let cost = seat.asked_now.unwrap_or_default();
+            Some(Spoken { slot: Arc::clone(seat.slot), answer: heard.answer.clone(), cost })
+        };
+        heard.iter().filter_map(spoken).collect()
     }
 }
 
@@ -166,6 +316,11 @@ impl Drop for Pass<'_> {
             for (hook, failure) in std::mem::take(&mut seat.fared) {
                 seat.slot.health.note(hook, failure);
             }
+            for hook in [Hook::Naming, Hook::Matching] {
+                let Remembered { hits, misses, skipped } = seat.remembered[hook as usize];
+                seat.slot.tally.note_memo(hook, hits, misses);
+                seat.slot.tally.note_skipped(hook, skipped);
+            }
         }
     }
 }
@@ -178,6 +333,8 @@ impl<'g> Seat<'g> {
             failures: 0,
             last_failure: None,
             fared: BTreeMap::new(),
+            asked_now: None,
+            remembered: Default::default(),
             nodes: BTreeMap::new(),
             classes: BTreeMap::new(),
             class_of_number: Vec::new(),
@@ -208,6 +365,15 @@ impl<'g> Seat<'g> {
         class
     }
 
+    /// Returns whether a question is to be put to a policy on trial: it was not yet, and there is room for it.
+    fn is_new_on_trial(&mut self, hook: Hook, key: TrialKey) -> bool {
+        if self.on_trial.is_full() && !self.asked_on_trial.contains(&key) {
+            self.remembered[hook as usize].skipped += 1;
+            return false;
+        }
+        self.asked_on_trial.insert(key)
+    }
+
     fn node_class(&self, class: u32) -> NodeClass {
         self.class_of_number[class as usize].clone()
     }
@@ -216,15 +382,12 @@ impl<'g> Seat<'g> {
         &mut self,
         key: MatchingKey,
         question: impl FnOnce(NodeClass) -> MatchingQuestion,
-    ) -> Option<Heard<'g, MatchingAnswer>> {
-        if self.slot.mode == Mode::Monitor {
-            if !self.on_trial.is_full() && self.asked_on_trial.insert(TrialKey::Matching(key)) {
-                self.on_trial.matching.push(question(self.node_class(key.4)));
-            }
-            return None;
-        }
+    ) -> Heard<'g, MatchingAnswer> {
         let answer = match self.matching.get(&key) {
-            Some(answer) => answer.clone(),
+            Some(answer) => {
+                self.remembered[Hook::Matching as usize].hits += 1;
+                answer.clone()
+            }
             None => {
                 let question = question(self.node_class(key.4));
                 let answer = Arc::new(self.ask(Hook::Matching, |instance| instance.matches(&question)));
@@ -232,22 +395,15 @@ impl<'g> Seat<'g> {
                 answer
             }
         };
-        Some(Heard { voice: &self.slot.voice, answer })
+        Heard { voice: &self.slot.voice, answer }
     }
 
-    fn names(
-        &mut self,
-        key: NamingKey,
-        question: impl FnOnce(NodeClass) -> NamingQuestion,
-    ) -> Option<Heard<'g, NamingAnswer>> {
-        if self.slot.mode == Mode::Monitor {
-            if !self.on_trial.is_full() && self.asked_on_trial.insert(TrialKey::Naming(key)) {
-                self.on_trial.naming.push(question(self.node_class(key.3)));
-            }
-            return None;
-        }
+    fn names(&mut self, key: NamingKey, question: impl FnOnce(NodeClass) -> NamingQuestion) -> Heard<'g, NamingAnswer> {
         let answer = match self.naming.get(&key) {
-            Some(answer) => answer.clone(),
+            Some(answer) => {
+                self.remembered[Hook::Naming as usize].hits += 1;
+                answer.clone()
+            }
             None => {
                 let question = question(self.node_class(key.3));
                 let answer = Arc::new(self.ask(Hook::Naming, |instance| instance.names(&question)));
@@ -255,48 +411,44 @@ impl<'g> Seat<'g> {
                 answer
             }
         };
-        Some(Heard { voice: &self.slot.voice, answer })
+        Heard { voice: &self.slot.voice, answer }
     }
 
-    fn ask<A>(&mut self, hook: Hook, ask: impl Fn(&mut Instance) -> Result<A, CallError>) -> Result<A, CallError> {
-        let answer = self.ask_twice(hook, ask);
+    fn ask<A: Word>(
+        &mut self,
+        hook: Hook,
+        ask: impl Fn(&mut Instance) -> Result<Explained<A>, CallError>,
+    ) -> Result<Explained<A>, CallError> {
+        self.remembered[hook as usize].misses += 1;
+        if let Some(error) = self.last_failure.as_ref().filter(|_| self.failures >= MOST_FAILURES) {
+            self.fared.entry(hook).or_default().get_or_insert_with(|| error.to_string());
+            return Err(error.clone());
+        }
+        let (answer, cost) = self.ask_twice(ask);
+        self.asked_now = Some(cost);
+        self.slot.tally.note(answer.as_ref(), cost);
         let fared = self.fared.entry(hook).or_default();
-        if let (Err(error), None) = (&answer, &fared) {
-            *fared = Some(error.to_string());
+        if let Err(error) = &answer {
+            if self.failures == 0 {
+                error!(slot = %self.slot.voice.name, %hook, %error, "policy failed, what was registered stays");
+            }
+            self.failures += 1;
+            self.last_failure = Some(error.clone());
+            fared.get_or_insert_with(|| error.to_string());
         }
         answer
     }
 
     /// Asks the instance at hand, and on an error a fresh one: what only a used instance gets wrong is no verdict.
-    fn ask_twice<A>(
-        &mut self,
-        hook: Hook,
-        ask: impl Fn(&mut Instance) -> Result<A, CallError>,
-    ) -> Result<A, CallError> {
-        if let Some(error) = self.last_failure.as_ref().filter(|_| self.failures >= MOST_FAILURES) {
-            return Err(error.clone());
+    fn ask_twice<A>(&mut self, ask: impl Fn(&mut Instance) -> Result<A, CallError>) -> (Result<A, CallError>, Cost) {
+        let is_used = self.instance.is_some();
+        let (answer, mut cost) = self.slot.ask(&mut self.instance, &ask);
+        if answer.is_ok() || !is_used {
+            return (answer, cost);
         }
-        if let Some(mut used) = self.instance.take()
-            && let Ok(answer) = ask(&mut used)
-        {
-            self.instance = Some(used);
-            return Ok(answer);
-        }
-        let fresh = self.slot.start().and_then(|mut fresh| ask(&mut fresh).map(|answer| (fresh, answer)));
-        match fresh {
-            Ok((fresh, answer)) => {
-                self.instance = Some(fresh);
-                Ok(answer)
-            }
-            Err(error) => {
-                if self.failures == 0 {
-                    error!(slot = %self.slot.voice.name, %hook, %error, "policy failed, what was registered stays");
-                }
-                self.failures += 1;
-                self.last_failure = Some(error.clone());
-                Err(error)
-            }
-        }
+        let (answer, more) = self.slot.ask(&mut self.instance, &ask);
+        cost += more;
+        (answer, cost)
     }
 }
 
@@ -309,6 +461,11 @@ impl Words {
         self.0.insert(text.to_owned(), next);
         next
     }
+}
+
+/// Returns what a question is about, for people.
+fn subject(project: &Project, node: &Node) -> String {
+    format!("{} on {}", project.name, node.name)
 }
 
 fn number(count: usize) -> u32 {

@@ -1,20 +1,25 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wasmtime::Engine;
 
 use super::book::{Book, Live, Previous};
+use super::code_cache::CodeCache;
 use super::config::Config;
 use super::engine;
 use super::folder;
 use super::generation::Generation;
 use super::ledger::Ledger;
 use super::monitor::Monitor;
-use super::status::{Gate, Refusal, ReloadReport, SlotStatus};
+use super::recorder::{Decisions, Recorder};
+use super::redaction::Redaction;
+use super::replay_gate::PastDecisions;
+use super::status::{Gate, Refusal, ReloadCost, ReloadReport, SlotStatus, Standing};
 use super::table_gates::{TableGates, Waiver};
+use super::tally::Tallies;
 
 /// Who takes a policy out for longer should take its file away.
 const LONGEST_DISABLED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -26,8 +31,12 @@ pub enum Error {
     Engine(String),
     #[error("failed to open the policy state folder {folder}: {source}; give the daemon the right to write there")]
     State { folder: String, source: std::io::Error },
-    #[error("policy.secret_parameters: {0}")]
-    SecretParameters(String),
+    #[error(
+        "failed to write into the policy state folder {folder}: {source}; nothing was changed, since a restart would forget it"
+    )]
+    NotWritten { folder: String, source: std::io::Error },
+    #[error("{0}")]
+    Globs(String),
     #[error("no policy is called {0}: see `layshaft policy list`")]
     Unknown(String),
     #[error("policy {0} has no version to return to")]
@@ -52,17 +61,28 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) engine: Engine,
     pub(super) monitor: Monitor,
+    pub(super) redaction: Arc<Redaction>,
+    pub(super) recorder: Arc<Recorder>,
+    /// Held by whoever makes decisions of the past again, which takes time and memory.
+    reviving: Arc<Semaphore>,
+    pub(super) tallies: Tallies,
     pub(super) ledger: Option<Ledger>,
+    /// None without a state folder, or if it is not the daemon's alone.
+    pub(super) code_cache: Option<CodeCache>,
     /// Held during a whole look at the folder, compilation included; never while asking for what is in force.
     book: Mutex<Book>,
     pub(super) live: watch::Sender<Arc<Generation>>,
     pub(super) table_gates: OnceLock<Arc<dyn TableGates>>,
+    pub(super) decisions: OnceLock<Arc<dyn PastDecisions>>,
     view: Mutex<View>,
+    refusals: Mutex<BTreeMap<Gate, u64>>,
 }
 
 /// What people are shown.
 #[derive(Clone, Default)]
 pub(super) struct View {
+    pub(super) frozen: bool,
+    pub(super) last_reload: Option<ReloadCost>,
     pub(super) statuses: Vec<SlotStatus>,
     pub(super) readiness: Vec<String>,
 }
@@ -73,7 +93,8 @@ impl Policies {
     /// # Errors
     /// Trouble with the engine or the configuration. A policy that cannot be loaded is none: see `readiness`.
     pub fn open(config: Config) -> Result<Self, Error> {
-        super::binding::globs(&config.secret_parameters, true).map_err(Error::SecretParameters)?;
+        let redaction = Arc::new(Redaction::new(&config).map_err(Error::Globs)?);
+        let recorder = Recorder::new(config.log.table_samples);
         let engine = engine::start(&config.limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let monitor = Monitor::start().map_err(|error| Error::Engine(error.to_string()))?;
         let state_error = |source| {
@@ -82,18 +103,41 @@ impl Policies {
         };
         let ledger = config.state.as_deref().map(Ledger::open).transpose().map_err(state_error)?;
         let page = ledger.as_ref().map(Ledger::read).transpose().map_err(state_error)?.unwrap_or_default();
-        let nothing = Generation { number: 0, slots: Vec::new(), blocked: Vec::new(), monitor: monitor.clone() };
+        let code_cache = config.state.as_deref().and_then(|state| {
+            let opened = CodeCache::open(state, &engine);
+            opened
+                .inspect_err(
+                    |error| tracing::warn!(%error, "compiled policies are not kept, and each start compiles them"),
+                )
+                .ok()
+        });
+        let nothing = Generation {
+            number: 0,
+            slots: Vec::new(),
+            blocked: Vec::new(),
+            monitor: monitor.clone(),
+            redaction: Arc::clone(&redaction),
+            recorder: None,
+        };
         let inner = Inner {
             config,
             engine,
             monitor,
+            redaction,
+            recorder,
+            reviving: Arc::new(Semaphore::new(1)),
+            tallies: Tallies::default(),
             ledger,
+            code_cache,
             book: Mutex::new(Book::resume(page)),
             live: watch::Sender::new(Arc::new(nothing)),
             table_gates: OnceLock::new(),
+            decisions: OnceLock::new(),
             view: Mutex::default(),
+            refusals: Mutex::new(Gate::ALL.into_iter().map(|gate| (gate, 0)).collect()),
         };
-        inner.turn(&mut inner.book(), true, &Waiver::default());
+        // Not forced: what the ledger says was kept out stays out.
+        inner.turn(&mut inner.book(), false, &Waiver::default());
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -109,6 +153,11 @@ impl Policies {
     /// Has every change pass these gates too, from now on. The first ones stay.
     pub fn guard_table_with(&self, gates: Arc<dyn TableGates>) {
         let _there_already = self.inner.table_gates.set(gates);
+    }
+
+    /// Has every change pass the gate `replay` too, from now on. The first decisions stay.
+    pub fn replay_from(&self, decisions: Arc<dyn PastDecisions>) {
+        let _there_already = self.inner.decisions.set(decisions);
     }
 
     /// Looks at the folder now, also at versions that were refused before.
@@ -157,14 +206,23 @@ impl Policies {
     }
 
     /// Lets nothing in from the folder until it is thawed, over restarts too. What a person asks for by name goes on.
-    pub async fn freeze(&self, frozen: bool) -> ReloadReport {
-        self.off_the_runtime(move |inner| {
-            let mut book = inner.book();
-            tracing::warn!(frozen, "policies frozen or thawed");
-            book.frozen = frozen;
-            inner.turn(&mut book, true, &Waiver::default())
-        })
-        .await
+    pub async fn freeze(&self, frozen: bool) -> Result<ReloadReport, Error> {
+        self.off_the_runtime(move |inner| inner.freeze(frozen)).await
+    }
+
+    /// Returns how all policies stand.
+    pub fn standing(&self) -> Standing {
+        let (frozen, last_reload) = {
+            let shown = self.inner.shown();
+            (shown.frozen, shown.last_reload.clone())
+        };
+        Standing {
+            generation: self.live().number(),
+            frozen,
+            last_reload,
+            refusals: self.inner.refusals().clone(),
+            policies: self.list(),
+        }
     }
 
     /// Returns how each policy stands, by name.
@@ -172,8 +230,9 @@ impl Policies {
         let mut statuses = self.inner.shown().statuses.clone();
         let live = self.live();
         for status in &mut statuses {
-            let mut slots = live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
-            status.failing = slots.find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            let slots = || live.slots.iter().filter(|slot| *slot.voice.policy == *status.name);
+            status.failing = slots().find_map(|slot| slot.health.failing(&status.name, slot.voice.single_use));
+            status.usage = slots().flat_map(|slot| slot.usage()).collect();
         }
         statuses
     }
@@ -186,6 +245,18 @@ impl Policies {
     /// Returns why the daemon is not ready, as far as policies go. Empty is ready.
     pub fn readiness(&self) -> Vec<String> {
         self.inner.shown().readiness.clone()
+    }
+
+    /// Returns what is decided from now on, to the first who asks for it; until then nothing is recorded.
+    pub fn decisions(&self) -> Option<Decisions> {
+        let inner = &self.inner;
+        let wanted = inner.config.log.most > 0;
+        wanted.then(|| inner.recorder.listen(Arc::clone(&inner.redaction))).flatten()
+    }
+
+    /// Waits until nobody else makes decisions of the past again.
+    pub(super) async fn one_at_a_time(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.reviving).acquire_owned().await.ok()
     }
 
     /// Returns what the site says about policies.
@@ -209,25 +280,28 @@ impl Policies {
 
 impl Inner {
     fn rollback(&self, name: &str) -> Result<ReloadReport, Error> {
-        self.roll_back_in(&mut self.book(), name)
+        let mut book = self.book();
+        let undo = book.clone();
+        let waiver = self.roll_back_in(&mut book, name)?;
+        let report = self.turn_by_hand(&mut book, undo, &waiver)?;
+        tracing::warn!(slot = %name, "policy rolled back");
+        Ok(ReloadReport { done: true, ..report })
     }
 
-    pub(super) fn roll_back_in(&self, book: &mut Book, name: &str) -> Result<ReloadReport, Error> {
+    /// Writes the version before into the book; the next look puts it in force, through the gates that are returned.
+    pub(super) fn roll_back_in(&self, book: &mut Book, name: &str) -> Result<Waiver, Error> {
         let live = book.live.get(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
         let version = match live.previous.as_ref().ok_or_else(|| Error::NothingBefore(name.to_owned()))? {
             Previous::Loaded(version) => (**version).clone(),
             Previous::Kept(kept) => self.restore(book, name, &live.version.stem, kept).map_err(Error::Refused)?,
         };
         let bad = live.version.fingerprint.clone();
-        tracing::warn!(slot = %name, digest = version.module.digest.short(), "policy rolled back");
         book.quarantined.insert(bad);
         // What is good again may have been rolled back itself once.
         book.quarantined.remove(&version.fingerprint);
-        let before = book.before();
         book.live.insert(name.to_owned(), Live { version, since: 0, came: None, previous: None });
         // Whoever rolls back is in a hurry: no gate is in the way.
-        let waiver = Waiver::for_one(name, Gate::WAIVABLE.into());
-        Ok(self.turn_since(book, &before, &waiver))
+        Ok(Waiver::for_one(name, format!("layshaft policy rollback {name}"), Gate::WAIVABLE.into()))
     }
 
     fn accept(&self, name: &str) -> Result<ReloadReport, Error> {
@@ -235,11 +309,15 @@ impl Inner {
         let not_quarantined = || Error::NotQuarantined(name.to_owned());
         let files = folder::read(&self.config.folder, self.config.limits.max_module).map_err(|_| not_quarantined())?;
         let file = files.into_iter().find(|file| file.name == name).ok_or_else(not_quarantined)?;
-        let contents = file.contents.map_err(|_| not_quarantined())?;
-        if !book.quarantined.remove(&contents.fingerprint()) {
+        let fingerprint = file.contents.map_err(|_| not_quarantined())?.fingerprint();
+        let undo = book.clone();
+        if !book.quarantined.remove(&fingerprint) {
             return Err(not_quarantined());
         }
-        Ok(self.turn(&mut book, true, &Waiver::default()))
+        book.refused.clear();
+        let report = self.turn_by_hand(&mut book, undo, &Waiver::default())?;
+        let done = book.live.get(name).is_some_and(|live| live.version.fingerprint == fingerprint);
+        Ok(ReloadReport { done, ..report })
     }
 
     fn retire(&self, name: &str, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
@@ -253,13 +331,16 @@ impl Inner {
         if !is_known {
             return Err(Error::Unknown(name.to_owned()));
         }
-        tracing::warn!(slot = %name, "policy retired");
-        let before = book.before();
+        let undo = book.clone();
         book.live.remove(name);
         book.kept.remove(name);
         book.disabled.remove(name);
         book.retired.insert(name.to_owned());
-        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, waived)))
+        let waiver = Waiver::for_one(name, format!("layshaft policy retire {name}"), waived);
+        let report = self.turn_by_hand(&mut book, undo, &waiver)?;
+        let done = !book.live.contains_key(name) && !book.kept.contains_key(name);
+        tracing::warn!(slot = %name, done, "policy to be retired");
+        Ok(ReloadReport { done, ..report })
     }
 
     fn disable(&self, name: &str, how_long: Duration, waived: BTreeSet<Gate>) -> Result<ReloadReport, Error> {
@@ -267,19 +348,33 @@ impl Inner {
         if !book.live.contains_key(name) {
             return Err(Error::Unknown(name.to_owned()));
         }
-        tracing::warn!(slot = %name, ?how_long, "policy disabled");
-        let before = book.before();
+        let undo = book.clone();
         book.disabled.insert(name.to_owned(), SystemTime::now() + how_long.min(LONGEST_DISABLED));
-        Ok(self.turn_since(&mut book, &before, &Waiver::for_one(name, waived)))
+        let command = format!("layshaft policy disable {name} --for {}m", how_long.as_secs().div_ceil(60));
+        let report = self.turn_by_hand(&mut book, undo, &Waiver::for_one(name, command, waived))?;
+        let done = !book.in_force().contains_key(name);
+        tracing::warn!(slot = %name, ?how_long, done, "policy to be disabled");
+        Ok(ReloadReport { done, ..report })
     }
 
     fn enable(&self, name: &str) -> Result<ReloadReport, Error> {
         let mut book = self.book();
-        let before = book.before();
+        let undo = book.clone();
         if book.disabled.remove(name).is_none() {
             return Err(Error::NotDisabled(name.to_owned()));
         }
-        Ok(self.turn_since(&mut book, &before, &Waiver::default()))
+        let report = self.turn_by_hand(&mut book, undo, &Waiver::default())?;
+        Ok(ReloadReport { done: book.in_force().contains_key(name), ..report })
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<ReloadReport, Error> {
+        let mut book = self.book();
+        let undo = book.clone();
+        book.frozen = frozen;
+        book.refused.clear();
+        let report = self.turn_by_hand(&mut book, undo, &Waiver::default())?;
+        tracing::warn!(frozen, "policies frozen or thawed");
+        Ok(ReloadReport { done: true, ..report })
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
@@ -288,6 +383,18 @@ impl Inner {
 
     fn shown(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts changes that were refused, and not for the same reason as at the look before.
+    pub(super) fn count_refusals<'r>(&self, refused: impl Iterator<Item = &'r Refusal>) {
+        let mut refusals = self.refusals();
+        for refusal in refused {
+            *refusals.entry(refusal.gate).or_default() += 1;
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<Gate, u64>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn show(&self, view: View) {

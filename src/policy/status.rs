@@ -1,6 +1,6 @@
 //! What people are told about policies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -10,6 +10,67 @@ use serde::{Deserialize, Serialize};
 use super::component::Hook;
 use super::config::{Grant, Mode};
 use super::digest::Digest;
+use super::tally::Usage;
+
+/// How all policies stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The number of what is in force.
+    #[serde(default)]
+    pub generation: u64,
+    /// Nothing comes in from the folder until it is thawed.
+    pub frozen: bool,
+    /// The last look at the folder that changed something, or refused to; the first one, at the start, does.
+    pub last_reload: Option<ReloadCost>,
+    /// Refused changes since the daemon runs, by gate; one that is refused again and again counts once.
+    #[serde(default)]
+    pub refusals: BTreeMap<Gate, u64>,
+    /// By name.
+    pub policies: Vec<SlotStatus>,
+}
+
+/// How long a change of policies took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadCost {
+    /// When it was over.
+    pub at: SystemTime,
+    /// What was in force then.
+    pub generation: u64,
+    pub microseconds: u64,
+    /// Microseconds of each stage that was reached.
+    pub stages: BTreeMap<Stage, u64>,
+}
+
+/// What a change of policies goes through, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The folder is read, and pins and signatures are held against it.
+    Read,
+    /// Modules are compiled, or their code is fetched from where it is kept, and tried.
+    Compile,
+    /// Settings are tried, and answers held against the laws.
+    Laws,
+    Table,
+    Orphans,
+    Replay,
+    /// It is written down, and takes the place of what was in force.
+    Swap,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Compile => "compile",
+            Self::Laws => "laws",
+            Self::Table => "table",
+            Self::Orphans => "orphans",
+            Self::Replay => "replay",
+            Self::Swap => "swap",
+        }
+    }
+}
 
 /// How one policy stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +80,9 @@ pub struct SlotStatus {
     pub file: Option<String>,
     /// Of the version in force.
     pub digest: Option<Digest>,
+    /// Whose keys have signed that version.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// Since which generation that version is in force.
     pub generation: Option<u64>,
     pub hooks: BTreeSet<Hook>,
@@ -38,6 +102,9 @@ pub struct SlotStatus {
     pub disabled_until: Option<SystemTime>,
     /// What it asks for and was not granted.
     pub advice: Vec<String>,
+    /// What each of its slots was asked at each hook, and what came of it; only of those in force or on trial.
+    #[serde(default)]
+    pub usage: Vec<Usage>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +127,9 @@ pub enum SlotState {
 /// What a look at the folder led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadReport {
+    /// Whether what was asked for happened, whatever else lies in the folder. A reload asks for all of it to be let in.
+    #[serde(default)]
+    pub done: bool,
     pub generation: u64,
     pub changed: Vec<Change>,
     pub refused: Vec<Refusal>,
@@ -101,6 +171,8 @@ pub enum Gate {
     Folder,
     /// The `sha256` pin.
     Pin,
+    /// Has somebody whom the site trusts signed it.
+    Signature,
     /// Rolled back before.
     Quarantine,
     /// Is it a component that exports hooks and imports nothing.
@@ -117,6 +189,8 @@ pub enum Gate {
     Table,
     /// Would jobs that wait lose the last worker that can take them.
     Orphans,
+    /// What would have become of jobs that are done.
+    Replay,
 }
 
 impl fmt::Display for Gate {
@@ -124,6 +198,7 @@ impl fmt::Display for Gate {
         f.write_str(match self {
             Self::Folder => "folder",
             Self::Pin => "pin",
+            Self::Signature => "signature",
             Self::Quarantine => "quarantine",
             Self::Interface => "interface",
             Self::Settings => "settings",
@@ -132,13 +207,36 @@ impl fmt::Display for Gate {
             Self::Frozen => "frozen",
             Self::Table => "table",
             Self::Orphans => "orphans",
+            Self::Replay => "replay",
         })
     }
 }
 
 impl Gate {
+    /// In order.
+    pub const ALL: [Self; 12] = [
+        Self::Folder,
+        Self::Pin,
+        Self::Signature,
+        Self::Quarantine,
+        Self::Interface,
+        Self::Settings,
+        Self::Laws,
+        Self::Required,
+        Self::Frozen,
+        Self::Table,
+        Self::Orphans,
+        Self::Replay,
+    ];
+
     /// Those that a person can waive; the others say what is wrong with the file itself.
-    pub const WAIVABLE: [Self; 2] = [Self::Table, Self::Orphans];
+    pub const WAIVABLE: [Self; 3] = [Self::Table, Self::Orphans, Self::Replay];
+
+    /// Returns whether it holds a change against what is in force, rather than the file against the rules. Only what it
+    /// was then shows that: after a restart it cannot be asked again, and what it said has to be remembered.
+    pub(super) fn looks_at_the_change(self) -> bool {
+        self > Self::Frozen
+    }
 }
 
 /// Reads the gates that a person can waive.
@@ -147,7 +245,7 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let waivable = Self::WAIVABLE.into_iter().find(|gate| gate.to_string() == text);
-        waivable.ok_or_else(|| "only the gates `table` and `orphans` can be waived".to_owned())
+        waivable.ok_or_else(|| "only the gates `table`, `orphans` and `replay` can be waived".to_owned())
     }
 }
 

@@ -1,17 +1,20 @@
-//! The last gates before a candidate is in force, `table` and `orphans`: what becomes of what is offered, and of jobs that
-//! wait.
+//! The last gates before a candidate is in force: `table` and `orphans`, what becomes of what is offered and of jobs that
+//! wait; `replay`, what would have become of jobs that are done.
 //!
-//! Policies know neither; whoever keeps the function table does, and says it through [`TableGates`].
+//! Policies know none of that; whoever keeps the function table says it through [`TableGates`], whoever keeps decisions
+//! through [`PastDecisions`](super::PastDecisions).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::book::{Before, Book, InForce, changes, shape_of};
-use super::config::Mode;
 use super::folder::order;
 use super::generation::{Generation, Slot};
 use super::reload::Inner;
-use super::status::{Change, Gate, Refusal};
+use super::replay_gate::ReplayGate;
+use super::status::{Change, ChangeKind, Gate, Refusal, Stage};
+use super::stopwatch::Stopwatch;
 
 /// Compares what candidates would offer with what is offered now.
 pub trait TableGates: Send + Sync {
@@ -23,6 +26,11 @@ pub trait TableGates: Send + Sync {
 pub trait Comparison {
     /// Returns the first objection that is not waived.
     fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection>;
+
+    /// Returns how long each gate has taken so far, what they have in common with the first of them.
+    fn took(&self) -> BTreeMap<Stage, Duration> {
+        BTreeMap::new()
+    }
 }
 
 /// Why a candidate should not be in force.
@@ -37,21 +45,48 @@ pub struct Objection {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiver {
     gates: BTreeSet<Gate>,
-    /// For this policy alone; for every one if it is none.
-    policy: Option<String>,
+    only: Option<Only>,
+}
+
+/// A waiver is for one policy alone.
+#[derive(Clone, Debug)]
+struct Only {
+    policy: String,
+    /// What the person asked for, as a command.
+    command: String,
 }
 
 impl Waiver {
     pub(super) fn for_all(gates: BTreeSet<Gate>) -> Self {
-        Self { gates, policy: None }
+        Self { gates, only: None }
     }
 
-    pub(super) fn for_one(policy: &str, gates: BTreeSet<Gate>) -> Self {
-        Self { gates, policy: Some(policy.to_owned()) }
+    /// Waives gates for one policy; `command` is what a person would say again, with more gates waived.
+    pub(super) fn for_one(policy: &str, command: impl Into<String>, gates: BTreeSet<Gate>) -> Self {
+        Self { gates, only: Some(Only { policy: policy.to_owned(), command: command.into() }) }
     }
 
     fn of(&self, policy: &str) -> BTreeSet<Gate> {
-        if self.policy.as_deref().is_none_or(|only| only == policy) { self.gates.clone() } else { BTreeSet::new() }
+        let is_meant = self.only.as_ref().is_none_or(|only| only.policy == policy);
+        if is_meant { self.gates.clone() } else { BTreeSet::new() }
+    }
+
+    fn refusal(&self, change: &Change, Objection { gate, reason }: Objection) -> Refusal {
+        let reason = format!("{reason}; {}", self.how_to_waive(change, gate));
+        Refusal { slot: change.slot.clone(), gate, reason }
+    }
+
+    /// Returns what to say to have a change pass a gate.
+    fn how_to_waive(&self, change: &Change, gate: Gate) -> String {
+        let only = self.only.as_ref().filter(|only| only.policy == change.slot);
+        let (command, does) = match (only, change.kind) {
+            (Some(only), _) => (&*only.command, "does it"),
+            (None, ChangeKind::Removed) => ("layshaft policy reload", "lets it go"),
+            (None, _) => ("layshaft policy reload", "lets it in"),
+        };
+        let gates = self.of(&change.slot).into_iter().chain([gate]);
+        let flags: String = gates.map(|gate| format!(" --accept {gate}")).collect();
+        format!("`{command}{flags}` {does} all the same")
     }
 
     fn opens_all(&self, policy: &str) -> bool {
@@ -59,11 +94,63 @@ impl Waiver {
     }
 }
 
+/// The gates over one base.
+struct LastGates<'a> {
+    inner: &'a Inner,
+    table: Option<Box<dyn Comparison + 'a>>,
+    replay: Option<ReplayGate<'a>>,
+    took: &'a mut Stopwatch,
+}
+
+impl<'a> LastGates<'a> {
+    fn over(inner: &'a Inner, base: &'a Generation, took: &'a mut Stopwatch) -> Self {
+        let gates = &inner.config.gates;
+        let decisions = inner.decisions.get().filter(|_| gates.replay > 0);
+        Self {
+            inner,
+            table: inner.table_gates.get().and_then(|gates| gates.against(base)),
+            replay: decisions.map(|decisions| ReplayGate::new(&**decisions, gates)),
+            took,
+        }
+    }
+
+    /// Holds an attempt against what was let in until then, and the table against the base.
+    fn examine(&mut self, let_in: &InForce, attempt: &InForce, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        let candidate = self.inner.candidate(attempt);
+        if let Some(table) = &mut self.table {
+            table.examine(&candidate, waived)?;
+        }
+        let Some(replay) = &mut self.replay else { return Ok(()) };
+        if !waived.contains(&Gate::Replay) {
+            let live = self.inner.candidate(let_in);
+            self.took.time(Stage::Replay, || replay.examine(&live, &candidate))?;
+        }
+        replay.forget_live();
+        Ok(())
+    }
+}
+
+impl Drop for LastGates<'_> {
+    fn drop(&mut self) {
+        for (stage, time) in self.table.iter().flat_map(|table| table.took()) {
+            self.took.add(stage, time);
+        }
+    }
+}
+
 impl Inner {
     /// Takes back those changes of what is in force that the gates object to, and returns them. Each change is tried on
     /// top of those that were let in before it, so that a refusal names the policy that it is about.
-    pub(super) fn pass_table_gates(&self, book: &mut Book, before: &Before, waiver: &Waiver) -> Vec<Refusal> {
-        let Some(gates) = self.table_gates.get().filter(|_| book.published) else { return Vec::new() };
+    pub(super) fn pass_last_gates(
+        &self,
+        book: &mut Book,
+        before: &Before,
+        waiver: &Waiver,
+        took: &mut Stopwatch,
+    ) -> Vec<Refusal> {
+        if !book.published {
+            return Vec::new();
+        }
         let wanted = book.in_force();
         let changed = changes(&shape_of(&before.in_force), &shape_of(&wanted));
         // What was disabled comes back as it was announced, and what a person insists on is not counted against others.
@@ -76,34 +163,40 @@ impl Inner {
         for change in free {
             follow(&mut let_in, &wanted, &change.slot);
         }
-        let base = self.candidate(&let_in);
-        let Some(mut comparison) = gates.against(&base).filter(|_| !tried.is_empty()) else { return Vec::new() };
         let mut refused = Vec::new();
-        for Change { slot: name, .. } in tried {
-            let mut attempt = let_in.clone();
-            follow(&mut attempt, &wanted, name);
-            match comparison.examine(&self.candidate(&attempt), &waiver.of(name)) {
-                Ok(()) => let_in = attempt,
-                Err(Objection { gate, reason }) => {
-                    book.put_back(name, before);
-                    let reason = format!("{reason}; `layshaft policy reload --accept {gate}` lets it in all the same");
-                    refused.push(Refusal { slot: name.clone(), gate, reason });
+        if !tried.is_empty() {
+            let base = self.candidate(&let_in);
+            let mut last = LastGates::over(self, &base, took);
+            for change in tried {
+                let mut attempt = let_in.clone();
+                follow(&mut attempt, &wanted, &change.slot);
+                match last.examine(&let_in, &attempt, &waiver.of(&change.slot)) {
+                    Ok(()) => let_in = attempt,
+                    Err(objection) => {
+                        book.put_back(&change.slot, before);
+                        refused.push(waiver.refusal(change, objection));
+                    }
                 }
+            }
+        }
+        for change in before.changed_while_disabled(book) {
+            let (mut old, mut new) = (let_in.clone(), let_in.clone());
+            follow(&mut old, &before.live, &change.slot);
+            follow(&mut new, &book.live, &change.slot);
+            let base = self.candidate(&old);
+            if let Err(objection) = LastGates::over(self, &base, took).examine(&old, &new, &waiver.of(&change.slot)) {
+                let until = book.disabled.get(&change.slot).copied();
+                book.put_back(&change.slot, before);
+                book.disabled.extend(until.map(|until| (change.slot.clone(), until)));
+                refused.push(waiver.refusal(&change, objection));
             }
         }
         refused
     }
 
-    /// Makes a generation that is only looked at: its slots fare apart from those in force, and without those on trial.
+    /// Makes a generation that is only looked at.
     fn candidate(&self, in_force: &InForce) -> Generation {
-        let enforced = slots_of(in_force).into_iter().filter(|slot| slot.mode == Mode::Enforce);
-        let live = self.live.borrow();
-        Generation {
-            number: live.number + 1,
-            slots: enforced.map(|slot| Arc::new(slot.apart())).collect(),
-            blocked: live.blocked.clone(),
-            monitor: self.monitor.clone(),
-        }
+        self.live.borrow().to_try(&slots_of(in_force))
     }
 }
 
@@ -124,4 +217,4 @@ pub(super) fn slots_of(in_force: &InForce) -> Vec<Arc<Slot>> {
 
 #[cfg(test)]
 #[path = "table_gates_tests.rs"]
-mod tests;
+pub(super) mod tests;

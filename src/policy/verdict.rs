@@ -20,14 +20,14 @@ pub(super) struct Explained<A> {
     pub(super) trace: Arc<[String]>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct NamingAnswer {
     /// None abstains.
     pub(super) names: Option<Vec<BuildFunction>>,
     pub(super) aliases: Vec<BuildFunction>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MatchingAnswer {
     Abstain,
     Veto,

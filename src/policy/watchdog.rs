@@ -50,8 +50,11 @@ impl Inner {
         let Some(failure) = live.version.slots.iter().find_map(|slot| slot.health.hopeless()) else { return };
         if live.is_younger_than(self.config.gates.watch_for) {
             error!(slot = %name, failure, "policy fails since it is in force, and is rolled back");
-            if let Err(reason) = self.roll_back_in(&mut book, name) {
-                error!(slot = %name, %reason, "policy could not be rolled back");
+            let before = book.before();
+            match self.roll_back_in(&mut book, name) {
+                // It must not go on, whether that can be written down or not.
+                Ok(waiver) => drop(self.turn_since(&mut book, &before, &waiver)),
+                Err(reason) => error!(slot = %name, %reason, "policy could not be rolled back"),
             }
         }
     }

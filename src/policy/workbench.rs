@@ -16,6 +16,7 @@ use super::component::{Description, Hook, Module};
 use super::config::{Config, Grant, Limits};
 use super::digest::Digest;
 use super::folder::{self, Contents};
+use super::signature::Signed;
 use super::status::{Gate, Refusal};
 use super::written::{Question, Verdict};
 use super::{engine, gate, reload};
@@ -38,6 +39,7 @@ pub struct Inspection {
     pub size: u64,
     pub description: Description,
     pub hooks: BTreeSet<Hook>,
+    pub signed: Signed,
     /// Always empty, else it would not have been loaded: its verdicts are a function of question and settings.
     pub imports: Vec<String>,
     pub limits: Limits,
@@ -91,7 +93,7 @@ impl Workbench {
             .and_then(|file| Ok((file.stem, file.contents?)))
             .map_err(|reason| refuse(Gate::Folder, format!("{}: {reason}", path.display())))?;
         let engine = engine::start(&config.limits).map_err(|error| reload::Error::Engine(format!("{error:#}")))?;
-        let module = Module::load(&engine, &contents.module, &config.limits).map_err(|error| {
+        let module = Module::load(&engine, &contents.module, &config.limits, None).map_err(|error| {
             let shown = path.display().to_string();
             let component = path.with_extension("component.wasm").display().to_string();
             // The line to run, with this file's name in it.
@@ -108,6 +110,7 @@ impl Workbench {
             size: self.contents.module.len() as u64,
             description: self.module.description.clone(),
             hooks: self.module.hooks.clone(),
+            signed: gate::signed(&self.config, &self.name, &self.stem, &self.contents),
             imports: Vec::new(),
             limits: self.config.limits.clone(),
         }

@@ -38,7 +38,8 @@ pub enum Call {
 impl Call {
     pub const ALL: [Self; 5] = [Self::Names, Self::Matches, Self::Filter, Self::BuildStarted, Self::BuildEnded];
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    /// Returns the one of a name.
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|call| call.as_str() == name)
     }
 
@@ -213,6 +214,41 @@ impl Question {
 
     fn client_asks_offline(&self) -> bool {
         matches!(&self.0, Asked::BuildStarted(question) | Asked::BuildEnded(question, _) if question.client_asks_offline)
+    }
+}
+
+/// An answer in the words of the contract.
+pub(super) trait Written {
+    fn written(&self) -> Map<String, Value>;
+}
+
+impl Written for Explained<NamingAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, names(&self.answer)).fields
+    }
+}
+
+impl Written for Explained<MatchingAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, matching(&self.answer)).fields
+    }
+}
+
+impl Written for Explained<ParametersAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, parameters(&self.answer)).fields
+    }
+}
+
+impl Written for Explained<StartAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, started(self.answer)).fields
+    }
+}
+
+impl Written for Explained<EndAnswer> {
+    fn written(&self) -> Map<String, Value> {
+        explained(self, ended(&self.answer)).fields
     }
 }
 

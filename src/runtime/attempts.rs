@@ -5,6 +5,8 @@
 //! is the same. One handle owns the state; the lock is never held across an await.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -38,7 +40,12 @@ pub(super) struct Attempts {
     state: Arc<Mutex<State>>,
     /// Rung at every change, for the reconciler.
     changed: Arc<Notify>,
+    outcomes: Arc<Outcomes>,
 }
+
+/// How attempts ended since the daemon runs, in the words of [`Outcome`].
+#[derive(Debug, Default)]
+struct Outcomes([AtomicU64; Outcome::WORDS.len()]);
 
 #[derive(Debug, Default)]
 struct State {
@@ -66,6 +73,7 @@ pub(super) struct Attempt {
     payload: Option<Digest>,
     pub(super) progress: watch::Sender<Progress>,
     changed: Arc<Notify>,
+    outcomes: Arc<Outcomes>,
 }
 
 /// How far an attempt is.
@@ -111,6 +119,18 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    const WORDS: [&str; 4] = ["complete", "fail", "exception", "handed_back"];
+
+    /// Returns its place among the words.
+    fn place(&self) -> usize {
+        match self {
+            Self::Complete(_) => 0,
+            Self::Fail => 1,
+            Self::Exception(_) => 2,
+            Self::HandBack => 3,
+        }
+    }
+
     /// Returns the terminal packet; none hands the job back.
     pub(super) fn report(&self) -> Option<Report> {
         match self {
@@ -152,7 +172,7 @@ impl Attempts {
     }
 
     pub(super) fn begin(&self, new: NewAttempt) -> Arc<Attempt> {
-        self.lock().begin(new, &self.changed)
+        self.lock().begin(new, &self.changed, &self.outcomes)
     }
 
     /// Finds the attempt of a job that was handed out, or begins `new`; in one step, since the server may give one job
@@ -168,7 +188,7 @@ impl Attempts {
             stranger.progress.send_modify(|progress| progress.disowned = true);
         }
         match new {
-            Some(new) => TakenUp::New(state.begin(new, &self.changed)),
+            Some(new) => TakenUp::New(state.begin(new, &self.changed, &self.outcomes)),
             None => TakenUp::Nothing,
         }
     }
@@ -223,6 +243,12 @@ impl Attempts {
         self.lock().live.values().cloned().collect()
     }
 
+    /// Returns how many attempts ended how since the daemon runs.
+    pub(super) fn outcomes(&self) -> BTreeMap<String, u64> {
+        let count = |(word, count): (&str, &AtomicU64)| (word.to_owned(), count.load(Relaxed));
+        Outcome::WORDS.into_iter().zip(&self.outcomes.0).map(count).collect()
+    }
+
     /// Returns what a plan needs to know of every build that has not ended.
     pub(super) fn for_plan(&self) -> Vec<plan::Attempt> {
         let live = self.live();
@@ -238,7 +264,7 @@ impl Attempts {
 }
 
 impl State {
-    fn begin(&mut self, new: NewAttempt, changed: &Arc<Notify>) -> Arc<Attempt> {
+    fn begin(&mut self, new: NewAttempt, changed: &Arc<Notify>, outcomes: &Arc<Outcomes>) -> Arc<Attempt> {
         self.next += 1;
         let number = self.next;
         let mut progress = new.progress;
@@ -257,6 +283,7 @@ impl State {
             payload: new.payload,
             progress: watch::Sender::new(progress),
             changed: Arc::clone(changed),
+            outcomes: Arc::clone(outcomes),
         });
         self.live.insert(number, Arc::clone(&attempt));
         attempt
@@ -292,6 +319,7 @@ impl Attempt {
         let mut is_orphan = false;
         self.update(|progress| {
             if progress.outcome.is_none() {
+                self.outcomes.0[outcome.place()].fetch_add(1, Relaxed);
                 (progress.outcome, progress.over_at) = (Some(outcome), Some(Instant::now()));
             }
             is_orphan = progress.connection.is_none();
@@ -432,5 +460,7 @@ mod tests {
         attempt.conclude(Outcome::HandBack);
         attempt.conclude(Outcome::Fail);
         assert_eq!(attempt.progress.borrow().outcome, Some(Outcome::HandBack));
+        let counted: Vec<_> = attempts.outcomes().into_iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("handed_back".to_owned(), 1)]);
     }
 }

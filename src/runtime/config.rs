@@ -30,7 +30,8 @@ pub struct Config {
     /// When a node is marked offline for a client that asked for it with OFFLINE_NODE_WHEN_COMPLETE.
     pub offline_mark: OfflineMark,
     /// How many nodes of a label policies may take offline within `offline_window`; 0 sets no limit. The last node
-    /// of a label that some project asks for they never take, unless they are bound as single-use.
+    /// of a label that some project asks for they never take, unless they are bound as single-use, and the built-in node
+    /// not even then.
     pub offline_max: u32,
     #[serde(with = "crate::domain::human_duration")]
     pub offline_window: Duration,

@@ -43,8 +43,8 @@ const UNIQUE_BY_PAYLOAD: &[u8] = b"-";
 pub(super) enum Command {
     /// Be at the server with that number too.
     Serve(usize, Box<worker::Config>),
-    /// Offer exactly these, and know what they mean.
-    Offer(FunctionSet, Meanings),
+    /// Offer exactly these, know what they mean, and answer with the number once every server that is there was told.
+    Offer(FunctionSet, Meanings, u64),
     Grant,
     /// Take no more jobs, and answer with the same number once none can come any more.
     Revoke(u64),
@@ -75,6 +75,8 @@ pub(super) enum Happened {
     },
     /// No job can come any more of the lease that was revoked with this number, or of one before.
     Settled(u64),
+    /// Every server that is there was told of the offer with this number, and of those before.
+    Said(u64),
     Closed,
 }
 
@@ -100,10 +102,12 @@ pub(super) async fn run(
         journaling: None,
         closing: false,
         unanswered: Unanswered::default(),
+        unsaid: None,
         events,
     };
     while !executor.may_close() {
         executor.answer_revocation();
+        executor.answer_offer();
         // Every arm is cancel-safe: a half-written packet stays in the worker's buffer.
         tokio::select! {
             // A lease that was revoked before the server woke this worker must not bring the job that it was woken for.
@@ -139,6 +143,8 @@ struct Executor {
     journaling: Option<JoinHandle<()>>,
     closing: bool,
     unanswered: Unanswered,
+    /// The latest offer that not every server was told of.
+    unsaid: Option<u64>,
     events: Events,
 }
 
@@ -187,7 +193,7 @@ impl Executor {
         match command {
             Command::Serve(..) if self.closing => {}
             Command::Serve(server, config) => self.crew.join(server, *config),
-            Command::Offer(functions, meanings) => {
+            Command::Offer(functions, meanings, number) => {
                 self.learn(meanings);
                 let names = functions.on_the_wire();
                 for (number, server) in self.site.servers.iter().enumerate() {
@@ -196,6 +202,8 @@ impl Executor {
                     self.crew.forget(number, &refused.difference(&names).cloned().collect());
                 }
                 self.crew.offer(names);
+                self.crew.tell_when_said();
+                self.unsaid = Some(number);
             }
             Command::Grant if self.closing => {}
             Command::Grant => self.crew.grant(),
@@ -225,6 +233,8 @@ impl Executor {
             worker::Event::Woken => self.tell(Happened::Woken { server }),
             // What became of the grab is looked up when the revocation is answered.
             worker::Event::Revoked => {}
+            // Whether all were told is looked up when the offer is answered.
+            worker::Event::Said => {}
             worker::Event::Delivered { handle } => self.delivered(server, &handle),
             worker::Event::Refused { code, text, .. } => {
                 let server = self.site.servers[server].address();
@@ -379,6 +389,14 @@ impl Executor {
     fn answer_revocation(&mut self) {
         if let Some(number) = self.unanswered.answer(self.crew.is_grabbing(), self.crew.has_news()) {
             self.tell(Happened::Settled(number));
+        }
+    }
+
+    fn answer_offer(&mut self) {
+        if self.crew.has_said_all()
+            && let Some(number) = self.unsaid.take()
+        {
+            self.tell(Happened::Said(number));
         }
     }
 

@@ -1,13 +1,16 @@
-//! Keeps the journal short: builds that were closed long ago are forgotten, at the start and then every day.
+//! Keeps the journal short: builds that were closed long ago are forgotten, at the start and then every day; decisions of
+//! policies, and what is needed to make them again, as the site's configuration says, and more often.
 //!
 //! Never touches what is open, however old it is.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::journal::Journal;
+use crate::journal::{Bounds, Journal};
+use crate::policy::Policies;
 
 /// Long enough to answer what became of a build that somebody asks about, and to look back over a release; a busy
 /// site writes some hundred bytes for each of some thousand builds a day.
@@ -15,16 +18,35 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Forgets old builds for ever.
-pub(super) async fn run(journal: Journal) {
-    let mut tick = interval(EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Decisions are bounded in number and size too, and a burst of jobs makes many.
+const DECISIONS_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Forgets what is old for ever.
+pub(super) async fn run(journal: Journal, policies: Arc<Policies>) {
+    let (mut builds, mut decisions) = (interval(EVERY), interval(DECISIONS_EVERY));
+    builds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    decisions.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
-        // A clock that is that far off has forgotten nothing yet.
-        if let Some(limit) = SystemTime::now().checked_sub(KEPT) {
-            forget(&journal, limit).await;
+        tokio::select! {
+            // A clock that is that far off has forgotten nothing yet.
+            _ = builds.tick() => if let Some(limit) = SystemTime::now().checked_sub(KEPT) {
+                forget(&journal, limit).await;
+            },
+            _ = decisions.tick() => forget_decisions(&journal, &policies).await,
         }
+    }
+}
+
+async fn forget_decisions(journal: &Journal, policies: &Policies) {
+    let log = &policies.config().log;
+    let not_before = SystemTime::now().checked_sub(log.keep).unwrap_or(SystemTime::UNIX_EPOCH);
+    match journal.expire_decisions(Bounds { not_before, most: log.most, most_bytes: log.most_bytes }).await {
+        Ok(0) => {}
+        Ok(forgotten) => info!(forgotten, "forgot old decisions of policies"),
+        Err(error) => warn!(%error, "failed to forget old decisions of policies; it is tried again"),
+    }
+    if let Err(error) = policies.forget_eras().await {
+        warn!(%error, "failed to forget policies that were in force long ago; it is tried again");
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn run(
                     tell(&events, &id, Happened::Disconnected { server, error });
                 }
                 worker::Event::Refused { code, text, .. } => warn!(connection = %id, server = site.servers[server].address(), code = %code, text = %text, "gearman server refused a packet"),
-                worker::Event::Woken | worker::Event::Revoked | worker::Event::Delivered { .. } => {}
+                worker::Event::Woken | worker::Event::Revoked | worker::Event::Said | worker::Event::Delivered { .. } => {}
                 worker::Event::Assigned(job) => {
                     desk.take(&site, &id.controller, job);
                 }

@@ -1,29 +1,35 @@
 //! The only room where things happen over time: it watches controllers, offers functions, and runs jobs as builds.
 //!
 //! ```text
-//! pollers -> snapshot -> table -> plan -> steps -> connections -> jobs -> builds
-//!               ^                  ^                                |
-//!               '---- reconciler --'------------ attempts <---------'
+//! pollers -> snapshot -> table -> keeping -> plan -> steps -> connections -> jobs -> builds
+//!               ^                             ^                                |
+//!               '--------- reconciler --------'------------ attempts <---------'
 //! ```
 //!
-//! `table` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
+//! `table`, `keeping` and `plan` decide and are pure; the reconciler acts on what it sees, never on what an event claims.
 
 mod ask_again;
 mod attempts;
 mod build;
 mod clearance;
+mod computing;
 mod config;
+mod decisions;
 mod executor;
 #[cfg(test)]
 mod fleets;
 mod function_set;
 mod housekeeping;
 mod identity;
+mod keeper;
+mod keeping;
 mod lease;
 mod management;
 mod meanings;
+mod nodes;
 mod offline_budget;
 mod overview;
+mod past_decisions;
 mod plan;
 mod reconciler;
 mod refusals;
@@ -61,6 +67,7 @@ use site::{Site, View};
 use status::{Mode, Status};
 
 pub use config::{Config, OfflineMark, OnStuck, RejectAs};
+pub use nodes::ReleaseError;
 pub use plan::PipelineSlots;
 pub use server::ServerParts;
 
@@ -139,6 +146,9 @@ impl Runtime {
         ));
         let gates = table_gates::TableGates { site: Arc::downgrade(&site), runtime: Handle::current() };
         site.policies.guard_table_with(Arc::new(gates));
+        let journal = site.journal.clone();
+        let past_decisions = past_decisions::PastDecisions { journal, runtime: Handle::current() };
+        site.policies.replay_from(Arc::new(past_decisions));
         let known = site.journal.open_attempts().await?;
         let cleared = watch::Sender::new(BTreeMap::new());
         let (requests, received) = mpsc::unbounded_channel();
@@ -149,6 +159,8 @@ impl Runtime {
             for number in 0..site.servers.len() {
                 let looking_for_refusals = refusals::watch(Arc::clone(&site), number, requests.clone());
                 tokio::spawn(stop.clone().run_until_cancelled_owned(looking_for_refusals));
+                let asking = keeper::ask(Arc::clone(&site), number, requests.clone());
+                tokio::spawn(stop.clone().run_until_cancelled_owned(asking));
             }
             async move {
                 let inbox = Inbox { requests: received, pictures };
@@ -237,10 +249,19 @@ async fn serve(
     resume(&site, known);
     tokio::spawn(stop.clone().run_until_cancelled_owned(stopping::resume(Arc::clone(&site))));
     tokio::spawn(stop.clone().run_until_cancelled_owned(give_up_undeliverable(Arc::clone(&site))));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(site.journal.clone())));
+    let housekeeping = housekeeping::run(site.journal.clone(), Arc::clone(&site.policies));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping));
+    let recording =
+        site.policies.decisions().map(|decided| decisions::keep(decided, site.journal.clone(), stop.clone()));
+    let recording = recording.map(tokio::spawn);
     clearance::clear(&site, &hosts, &cleared);
     let (reconciler, happened) = Reconciler::new(Arc::clone(&site), view, cleared.subscribe());
-    reconciler.run(inbox, happened, stop).await;
+    reconciler.run(inbox, happened, stop.clone()).await;
+    stop.cancel();
+    if let Some(recording) = recording {
+        // It ends with what is left to be written.
+        let _ended = recording.await;
+    }
 }
 
 /// Takes up what an earlier life of this daemon had begun.

@@ -1,21 +1,25 @@
 //! The reconciler's picture as people see it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use crate::domain::{ControllerName, FunctionName};
+use tokio::time::Instant;
+
+use crate::domain::{ControllerName, FunctionName, ProjectName};
 use crate::gearman::admin::ServerKind;
 use crate::jenkins::{Intervals, Part, Picture};
 
 use super::attempts::Attempt;
 use super::identity::{ConnectionId, Role};
+use super::keeping::Reason;
 use super::reconciler::{Link, Reconciler};
 use super::refusals;
 use super::server::Server;
 use super::site::{Controller, View};
 use super::status::{
-    BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, Mode, NodeStatus, PictureStatus, Status,
-    WorkerState, WorkerStatus,
+    BuildState, BuildStatus, ControllerStatus, FunctionStatus, GearmanStatus, KeptName, Mode, NodeStatus,
+    PictureStatus, Status, WorkerState, WorkerStatus,
 };
 
 impl Reconciler {
@@ -40,17 +44,46 @@ impl Reconciler {
                 .map(|(name, controller)| self.controller(name, controller, &view))
                 .collect(),
             functions: functions(&view),
+            kept: self.kept(&view),
             builds: self.site.attempts.live().iter().map(|attempt| build(attempt)).collect(),
+            jobs: self.site.attempts.outcomes(),
             policies: self.site.policies.list(),
             notes: servers
                 .iter()
                 .filter_map(|server| refusals::describe(server.address(), &server.refused.borrow()))
                 .chain(view.table.notes.iter().map(ToString::to_string))
                 .chain(undeclared.iter().map(ToString::to_string))
+                .chain(self.site.offline_budget.refusals(&self.site.config()))
                 .chain(self.site.undeclared.unpinned())
                 .collect(),
             undeclared,
         }
+    }
+
+    /// Returns what is offered beside what the rules give.
+    fn kept(&self, view: &View) -> Vec<KeptName> {
+        if Arc::ptr_eq(&view.table, &view.ruled) {
+            return Vec::new();
+        }
+        let mut kept: BTreeMap<&FunctionName, &ProjectName> = BTreeMap::new();
+        for (row, _) in view.table.distinct_rows() {
+            let others = row.iter().filter(|(name, _)| view.ruled.owner_of(name).is_none());
+            kept.extend(others.map(|(name, offer)| (name, &offer.project)));
+        }
+        let now = (Instant::now(), SystemTime::now());
+        let of = |(name, project): (&FunctionName, &ProjectName)| {
+            let why = self.keeper.keeping.why(name, &view.ruled, self.site.servers.len());
+            // What is about to go has no reason left.
+            let (reason, until) = why.unwrap_or((Reason::Jobs(0), now.0));
+            KeptName {
+                function: name.clone(),
+                project: project.clone(),
+                jobs: if let Reason::Jobs(jobs) = reason { Some(jobs) } else { None },
+                why: reason.to_string(),
+                until: now.1 + until.saturating_duration_since(now.0),
+            }
+        };
+        kept.into_iter().map(of).collect()
     }
 
     fn gearman(&self, number: usize, server: &Server) -> GearmanStatus {
@@ -137,7 +170,7 @@ fn picture_of(part: Part, picture: &Picture, intervals: &Intervals) -> PictureSt
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

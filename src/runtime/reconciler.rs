@@ -14,19 +14,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ask_again::AskAgain;
+use super::computing::{Computed, Computing};
 use super::executor::{self, Command, Happened};
 use super::function_set::FunctionSet;
 use super::identity::{ConnectionId, Role};
+use super::keeper::Keeper;
+use super::keeping::Waiting;
 use super::management;
 use super::meanings::Meanings;
 use super::plan::{self, Step, World, plan};
 use super::refusals::Offers;
-use super::rules::PolicyRules;
 use super::settling::Settling;
 use super::site::{Site, View};
 use super::snapshot::{Controller, Snapshot};
 use super::status::{Mode, Status};
-use super::table::{FunctionTable, table};
+use super::table::FunctionTable;
 use crate::domain::ControllerName;
 use crate::jenkins::Part;
 
@@ -43,6 +45,12 @@ pub(super) enum Request {
     /// Asks what connections that are up offer to a server.
     Offers(usize, oneshot::Sender<Offers>),
     SetMode(Mode),
+    /// A server was asked with a number what waits there, and has answered.
+    Waiting {
+        asked: u64,
+        server: usize,
+        waiting: Waiting,
+    },
     /// Controllers came or went.
     Reconfigured,
 }
@@ -56,8 +64,9 @@ pub(super) struct Reconciler {
     pub(super) cleared: watch::Receiver<Clearances>,
     /// What the table was made of, or is being made of: the policies' generation, and the snapshot.
     computed_from: Option<(u64, Arc<Snapshot>)>,
-    computing: Option<JoinHandle<FunctionTable>>,
+    computing: Option<JoinHandle<Computed>>,
     ask_again: AskAgain,
+    pub(super) keeper: Keeper,
     /// The connections without a lease that were woken, each with the server that woke it.
     woken: Vec<(ConnectionId, usize)>,
     events: mpsc::UnboundedSender<(ConnectionId, Happened)>,
@@ -67,6 +76,10 @@ pub(super) struct Reconciler {
 pub(super) struct Link {
     pub(super) state: plan::Connection,
     meanings: Meanings,
+    /// How often it was told what to offer.
+    pub(super) offers: u64,
+    /// The latest of these of which it has told its servers.
+    pub(super) said: u64,
     /// The client id that it was opened with.
     client_id: String,
     /// The servers that it was told to serve.
@@ -102,6 +115,7 @@ impl Reconciler {
             computed_from: None,
             computing: None,
             ask_again: AskAgain::new(),
+            keeper: Keeper::default(),
             woken: Vec::new(),
             events,
         };
@@ -129,8 +143,8 @@ impl Reconciler {
                 () = site.attempts.changed() => {}
                 _ = generations.changed() => {}
                 Ok(()) = cleared.changed() => {}
-                table = computed(&mut self.computing) => match table {
-                    Some(table) => self.publish(table),
+                computed = computed(&mut self.computing) => match computed {
+                    Some(computed) => self.publish(computed),
                     None => self.ask_again.answered(false, Instant::now()),
                 },
                 _ = tick.tick() => {}
@@ -191,6 +205,7 @@ impl Reconciler {
                 }
             }
             Happened::Settled(revocation) => link.settling.settle(revocation),
+            Happened::Said(offer) => link.said = offer,
             Happened::Woken { server } => self.woken.push((id.clone(), server)),
             Happened::Closed => {
                 self.links.remove(id);
@@ -230,6 +245,7 @@ impl Reconciler {
                     self.mode = mode;
                 }
             }
+            Request::Waiting { asked, server, waiting } => self.keeper.heard(asked, server, &waiting),
             Request::Reconfigured => info!("took over a new configuration"),
         }
     }
@@ -251,6 +267,7 @@ impl Reconciler {
     fn reconcile(&mut self) {
         let snapshot = Arc::new(self.gather());
         self.view.send_modify(|view| view.snapshot = Arc::clone(&snapshot));
+        self.look_after_kept_names();
         self.recompute_table(&snapshot);
         if self.computed_from.is_none() {
             return;
@@ -271,6 +288,7 @@ impl Reconciler {
         for step in steps {
             self.apply(step, &table);
         }
+        self.keeper.told(&self.links);
         self.close_misnamed();
         self.serve_cleared();
     }
@@ -372,27 +390,41 @@ impl Reconciler {
             .is_some_and(|(number, before)| *number == generation.number() && before.gives_the_same_table(snapshot));
         // The newest of those that are alike: most of its lists will be the next one's too.
         self.computed_from = Some((generation.number(), Arc::clone(snapshot)));
-        if is_known && !self.ask_again.is_due(Instant::now()) {
+        let makes_table = !is_known || self.ask_again.is_due(Instant::now());
+        if !makes_table && !self.keeper.is_due() {
             return;
         }
-        self.ask_again.asked(!is_known);
-        let (snapshot, previous) = (Arc::clone(snapshot), Arc::clone(&self.view.borrow().table));
-        let config = self.site.config();
-        self.computing = Some(tokio::task::spawn_blocking(move || {
-            table(&snapshot, &mut PolicyRules::new(&generation, &snapshot, &config), &previous)
-        }));
+        if makes_table {
+            self.ask_again.asked(!is_known);
+        }
+        let view = self.view.borrow();
+        let computing = Computing {
+            rules: makes_table.then_some((generation, self.site.config())),
+            snapshot: Arc::clone(snapshot),
+            ruled: Arc::clone(&view.ruled),
+            offered: Arc::clone(&view.table),
+            servers: self.site.servers.len(),
+            keeping: self.keeper.begin(self.site.policies.config().keep_names),
+        };
+        drop(view);
+        self.computing = Some(tokio::task::spawn_blocking(move || computing.run()));
     }
 
-    fn publish(&mut self, table: FunctionTable) {
-        self.ask_again.answered(table.is_decided(), Instant::now());
-        let known = Arc::clone(&self.view.borrow().table);
-        for note in table.notes.difference(&known.notes) {
+    fn publish(&mut self, computed: Computed) {
+        if computed.generation.is_some() {
+            self.ask_again.answered(computed.ruled.is_decided(), Instant::now());
+        }
+        let view = self.view.borrow().clone();
+        for note in computed.ruled.notes.difference(&view.ruled.notes) {
             warn!("{note}");
         }
-        if *known != table {
-            self.refresh_meanings(&table);
-            self.view.send_modify(|view| view.table = Arc::new(table));
+        let keeping = self.keeper.publish(&computed);
+        let Computed { ruled, offered, .. } = computed;
+        if !Arc::ptr_eq(&view.table, &offered) && *view.table != *offered {
+            self.refresh_meanings(&offered);
+            self.view.send_modify(|view| view.table = offered);
         }
+        self.view.send_modify(|view| (view.ruled, view.keeping) = (ruled, keeping));
     }
 
     fn apply(&mut self, step: Step, table: &FunctionTable) {
@@ -421,7 +453,8 @@ impl Reconciler {
         }
         let (state, meanings) = (plan::Connection::default(), Meanings::default());
         let (serves, connected) = (BTreeSet::new(), BTreeSet::new());
-        let link = Link { state, meanings, client_id, serves, connected, settling: Settling::default(), commands };
+        let settling = Settling::default();
+        let link = Link { state, meanings, offers: 0, said: 0, client_id, serves, connected, settling, commands };
         self.links.insert(id, link);
     }
 
@@ -429,9 +462,9 @@ impl Reconciler {
         let Some(link) = self.links.get_mut(id) else { return };
         let row = id.node().and_then(|node| table.row(&id.controller, node));
         link.meanings = link.meanings.renewed(&functions, row.cloned().unwrap_or_default());
-        link.state.offered = functions.clone();
+        link.state.offered = functions;
         self.site.registrations.send_replace(());
-        let _closed_meanwhile = link.commands.send(Command::Offer(functions, link.meanings.clone()));
+        link.offer();
     }
 
     /// Tells connections whose names stayed the same that some of them mean another project now.
@@ -440,8 +473,7 @@ impl Reconciler {
             let Some(row) = id.node().and_then(|node| table.row(&id.controller, node)) else { continue };
             if !link.meanings.are_of(row) {
                 link.meanings = link.meanings.renewed(&link.state.offered, Arc::clone(row));
-                let command = Command::Offer(link.state.offered.clone(), link.meanings.clone());
-                let _closed_meanwhile = link.commands.send(command);
+                link.offer();
             }
         }
     }
@@ -458,6 +490,13 @@ impl Reconciler {
 }
 
 impl Link {
+    /// Tells it what it offers, and what that means.
+    fn offer(&mut self) {
+        self.offers += 1;
+        let command = Command::Offer(self.state.offered.clone(), self.meanings.clone(), self.offers);
+        let _closed_meanwhile = self.commands.send(command);
+    }
+
     fn revoke(&mut self) {
         self.state.leased = false;
         let _closed_meanwhile = self.commands.send(Command::Revoke(self.settling.revoke()));
@@ -480,12 +519,12 @@ fn tell(controller: &ControllerName, before: Option<&Controller>, stale: Option<
 }
 
 /// Waits for the table that is being computed; none if that failed.
-async fn computed(computing: &mut Option<JoinHandle<FunctionTable>>) -> Option<FunctionTable> {
+async fn computed(computing: &mut Option<JoinHandle<Computed>>) -> Option<Computed> {
     let Some(task) = computing else { std::future::pending().await };
     let result = task.await;
     *computing = None;
     match result {
-        Ok(table) => Some(table),
+        Ok(computed) => Some(computed),
         // The runtime shuts down.
         Err(error) if error.is_cancelled() => None,
         Err(error) => {

@@ -64,9 +64,14 @@ impl Server {
         Admin::connect(self.endpoint(), admin::Config::default()).await?.workers().await
     }
 
-    /// Asks it how many jobs there are for each function.
-    pub(super) async fn status(&self) -> Result<Vec<FunctionStatus>, admin::Error> {
-        Admin::connect(self.endpoint(), admin::Config::default()).await?.status().await
+    /// Asks it how many jobs wait for each function where some do.
+    pub(super) async fn waiting(&self) -> Result<impl Iterator<Item = (String, u64)>, admin::Error> {
+        let waits = |line: FunctionStatus| {
+            let jobs = line.queued.saturating_sub(line.running);
+            (jobs > 0).then_some((line.function, jobs))
+        };
+        let status = Admin::connect(self.endpoint(), admin::Config::default()).await?.status().await?;
+        Ok(status.into_iter().filter_map(waits))
     }
 
     /// Returns what a worker with that name needs to know.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::warn;
 
 use crate::domain::{ControllerName, NodeName, ProjectName};
 use crate::jenkins;
@@ -15,6 +16,7 @@ use crate::policy::{self, Policies};
 
 use super::attempts::Attempts;
 use super::config::Config;
+use super::keeping::Keeping;
 use super::offline_budget::OfflineBudget;
 use super::server::Server;
 use super::snapshot::Snapshot;
@@ -45,6 +47,8 @@ pub(super) struct Site {
     pub(super) hand_backs: HandBacks,
     /// Changes whenever a connection is told what to offer, or tells a server.
     pub(super) registrations: watch::Sender<()>,
+    /// The number to ask servers with what waits there, while something depends on it.
+    pub(super) questions: watch::Sender<Option<u64>>,
     pub(super) undeclared: Undeclared,
     pub(super) stopping: Stopping,
     /// The runtime stops: tasks of builds end where they are.
@@ -76,6 +80,7 @@ impl Site {
             offline_budget: OfflineBudget::default(),
             hand_backs: HandBacks::default(),
             registrations: watch::Sender::new(()),
+            questions: watch::Sender::new(None),
             undeclared: Undeclared::default(),
             stopping: Stopping::default(),
             stop,
@@ -88,6 +93,14 @@ impl Site {
 
     pub(super) fn controllers(&self) -> Arc<Controllers> {
         Arc::clone(&self.controllers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A node is not offline because of us any more.
+    pub(super) async fn forget_mark(&self, controller: &ControllerName, node: &NodeName) {
+        self.offline_marks.remove(controller, node);
+        if let Err(error) = self.journal.brought_back(controller, node).await {
+            warn!(%controller, %node, %error, "failed to journal that a node is back");
+        }
     }
 
     pub(super) fn controller(&self, name: &ControllerName) -> Option<Arc<Controller>> {
@@ -119,7 +132,11 @@ pub(super) struct Controller {
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
     pub(super) snapshot: Arc<Snapshot>,
+    /// What is offered: what the rules give, and what is kept.
     pub(super) table: Arc<FunctionTable>,
+    /// What the rules give.
+    pub(super) ruled: Arc<FunctionTable>,
+    pub(super) keeping: Arc<Keeping>,
 }
 
 /// At most one un-started build of a project that Jenkins could merge or block.

@@ -1,11 +1,13 @@
 //! What people and scripts see of a running daemon. Plain data, the same for the control channel and the terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
+use crate::domain::{BuildId, ControllerName, FunctionName, NodeName, ProjectName, QueueItemId};
 use crate::jenkins::Part;
+use crate::journal::MarkKind;
 use crate::policy::SlotStatus;
 
 /// Everything at one moment.
@@ -21,7 +23,13 @@ pub struct Status {
     pub controllers: Vec<ControllerStatus>,
     /// How many nodes offer each function.
     pub functions: BTreeMap<FunctionName, FunctionStatus>,
+    /// Names that policies no longer give, and that are offered for a while all the same; among the functions too.
+    #[serde(default)]
+    pub kept: Vec<KeptName>,
     pub builds: Vec<BuildStatus>,
+    /// How many jobs ended how since the daemon runs: complete, fail, exception, handed_back.
+    #[serde(default)]
+    pub jobs: BTreeMap<String, u64>,
     pub policies: Vec<SlotStatus>,
     /// What clients sent and Jenkins dropped; among the notes too.
     #[serde(default)]
@@ -129,6 +137,83 @@ pub enum WorkerState {
 pub struct FunctionStatus {
     pub project: ProjectName,
     pub nodes: usize,
+}
+
+/// A function name that policies no longer give, and that stays for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptName {
+    pub function: FunctionName,
+    pub project: ProjectName,
+    /// How many jobs wait for it at the Gearman servers; none as long as not all of them have said so.
+    pub jobs: Option<u64>,
+    /// Why it stays.
+    pub why: String,
+    /// It goes then, whatever waits.
+    pub until: SystemTime,
+}
+
+/// Every node, and what policies may still take offline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nodes {
+    pub nodes: Vec<NodeEntry>,
+    /// `builds.offline_max`: how many nodes of a label policies may take offline within the window; 0 for any number.
+    pub offline_max: u32,
+    pub offline_window_ms: u64,
+    /// How many they took within it. What is for a single use is not counted, nor what clients asked for.
+    pub taken: Vec<LabelBudget>,
+    /// What they wanted within the window and did not get.
+    pub refused: Vec<String>,
+}
+
+/// How many nodes of a label policies took offline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelBudget {
+    pub controller: ControllerName,
+    pub label: String,
+    pub taken: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    pub controller: ControllerName,
+    pub name: NodeName,
+    pub state: NodeState,
+    /// What Jenkins shows.
+    pub reason: Option<String>,
+    pub executors: u32,
+    /// Busy in Jenkins, whoever started the build.
+    pub busy: u32,
+    /// If it is offline because of us, why.
+    pub ours: Option<OurMark>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    Online,
+    /// Somebody has marked it temporarily offline.
+    Marked,
+    /// Its agent is not connected.
+    Disconnected,
+}
+
+/// Why a node is offline because of us. What an earlier daemon did not write down is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OurMark {
+    pub kind: Option<MarkKind>,
+    /// The policy that wanted it; none if a client did.
+    pub policy: Option<String>,
+    pub message: Option<String>,
+    /// The build after which, or during which, it was marked.
+    pub build: Option<BuildId>,
+    pub since: Option<SystemTime>,
+}
+
+/// A node that is offline no more because of us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    pub controller: ControllerName,
+    pub node: NodeName,
 }
 
 /// A build of ours that has not been delivered.

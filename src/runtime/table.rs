@@ -227,6 +227,23 @@ impl FunctionTable {
         distinct.into_values()
     }
 
+    /// Returns every name that somebody offers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &FunctionName> {
+        self.owners.keys()
+    }
+
+    /// Returns the project that a name means, wherever it is offered.
+    pub(super) fn owner_of(&self, name: &FunctionName) -> Option<&ProjectName> {
+        self.owners.get(name)
+    }
+
+    /// Returns the table with other rows, one for each of its own in their order. What names mean by the rules stays.
+    pub(super) fn with_rows(&self, rows: impl IntoIterator<Item = Arc<Row>>) -> Self {
+        let Self { rows: places, owners, notes } = self;
+        let rows = places.keys().cloned().zip(rows).collect();
+        Self { rows, owners: owners.clone(), notes: notes.clone() }
+    }
+
     /// Returns the project that a name means on a controller, whichever of its nodes offers it.
     pub(super) fn project_named(&self, controller: &ControllerName, project_part: &str) -> Option<&ProjectName> {
         self.rows
@@ -242,19 +259,29 @@ impl FunctionTable {
         !self.notes.iter().any(|note| matches!(note, Note::Undecided { .. }))
     }
 
-    /// Returns a table that offers functions of one project on nodes of one controller.
+    /// Returns a table that offers projects under their own names on nodes of one controller.
     #[cfg(test)]
     pub(super) fn offering(places: &[(&str, &str)]) -> Self {
+        let places: Vec<_> = places.iter().map(|(node, name)| (*node, *name, *name)).collect();
+        Self::giving(&places)
+    }
+
+    /// Returns a table that offers projects on nodes of one controller: node, project, `PART` or `PART:LABEL`.
+    #[cfg(test)]
+    pub(super) fn giving(places: &[(&str, &str, &str)]) -> Self {
         let mut rows: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for (node, name) in places {
-            let function = BuildFunction::new(*name, None);
-            let project = ProjectName::new(*name);
+        for (node, project, name) in places {
+            let (part, label) = name.split_once(':').map_or((*name, None), |(part, label)| (part, Some(label)));
+            let (function, project) = (BuildFunction::new(part, label), ProjectName::new(*project));
             let offer = Offer { project, function, is_pipeline: false, holds_executor: true, widened: false };
             let function = offer.function.name().unwrap();
             rows.entry((ControllerName::new("ci"), NodeName::agent(*node))).or_default().insert(function, offer);
         }
-        let rows = rows.into_iter().map(|(place, offers)| (place, Arc::new(Row::new(offers)))).collect();
-        Self { rows, ..Self::default() }
+        let rows: BTreeMap<_, _> =
+            rows.into_iter().map(|(place, offers)| (place, Arc::new(Row::new(offers)))).collect();
+        let offers = rows.values().flat_map(|row| row.iter());
+        let owners = offers.map(|(name, offer)| (name.clone(), offer.project.clone())).collect();
+        Self { rows, owners, ..Self::default() }
     }
 
     fn previous_offers<'a>(

@@ -1,18 +1,21 @@
 //! What a change of policies would do to the function table, and to jobs that wait at the servers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::config::Config;
+use super::keeping::Left;
 use super::rules::PolicyRules;
 use super::site::{Site, View};
 use super::table::{FunctionTable, Note, table};
 use crate::domain::{ControllerName, FunctionName, NodeName};
-use crate::policy::{self, Comparison, Gate, Gates, Generation, Objection};
+use crate::policy::{self, Comparison, Gate, Gates, Generation, Objection, Stage};
 
 /// Examines candidates against the table as it is.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ struct TableComparison<'a> {
     before: FunctionTable,
     /// What waits at the servers, once somebody has asked them.
     waiting: Option<Vec<Waiting>>,
+    took: BTreeMap<Stage, Duration>,
 }
 
 /// Jobs of one function that wait at a server.
@@ -43,37 +47,67 @@ struct Waiting {
 impl policy::TableGates for TableGates {
     fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>> {
         let site = self.site.upgrade()?;
+        let begin = Instant::now();
         let (view, config) = (site.view.borrow().clone(), site.config());
         let before = table_under(base, &view, &config);
-        Some(Box::new(TableComparison { site, runtime: &self.runtime, view, config, before, waiting: None }))
+        let took = BTreeMap::from([(Stage::Table, begin.elapsed())]);
+        Some(Box::new(TableComparison { site, runtime: &self.runtime, view, config, before, waiting: None, took }))
     }
 }
 
 impl Comparison for TableComparison<'_> {
     fn examine(&mut self, candidate: &Generation, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        let begin = Instant::now();
         let after = table_under(candidate, &self.view, &self.config);
-        if !waived.contains(&Gate::Table) {
-            too_much(&self.before, &after, &self.site.policies.config().gates)
-                .map_or(Ok(()), |reason| Err(Objection { gate: Gate::Table, reason }))?;
+        let too_much = too_much(&self.before, &after, &self.site.policies.config().gates);
+        let compared = Instant::now();
+        *self.took.entry(Stage::Table).or_default() += compared - begin;
+        if let Some(reason) = too_much.filter(|_| !waived.contains(&Gate::Table)) {
+            return Err(Objection { gate: Gate::Table, reason });
         }
-        let orphaned = orphaned(&self.before, &after);
-        if orphaned.is_empty() || waived.contains(&Gate::Orphans) {
+        let asked = self.orphans(&after, waived);
+        *self.took.entry(Stage::Orphans).or_default() += compared.elapsed();
+        asked
+    }
+
+    fn took(&self) -> BTreeMap<Stage, Duration> {
+        self.took.clone()
+    }
+}
+
+impl TableComparison<'_> {
+    fn orphans(&mut self, after: &FunctionTable, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+        if waived.contains(&Gate::Orphans) {
+            return Ok(());
+        }
+        let keeps = !self.site.policies.config().keep_names.is_zero();
+        let left = self.view.keeping.left_behind(&self.before, after, &self.view.snapshot, keeps);
+        if left.is_empty() {
             return Ok(());
         }
         let (runtime, site) = (self.runtime, &self.site);
         let waiting = self.waiting.get_or_insert_with(|| runtime.block_on(waiting(site)));
-        match waiting.iter().find(|waiting| orphaned.iter().any(|function| function.as_str() == waiting.function)) {
-            None => Ok(()),
-            Some(Waiting { function, jobs, server }) => Err(Objection {
-                gate: Gate::Orphans,
-                reason: format!("nobody would offer {function} any more, and jobs wait for it at {server} ({jobs})"),
-            }),
-        }
+        let left: BTreeMap<&str, &Left> = left.iter().map(|(function, left)| (function.as_str(), left)).collect();
+        let objection = |waiting: &Waiting| {
+            let Waiting { function, jobs, server } = waiting;
+            let reason = match left.get(function.as_str())? {
+                Left::Nobody => {
+                    format!("nobody would offer {function} any more, and jobs wait for it at {server} ({jobs})")
+                }
+                Left::Another { meant, means } => {
+                    format!(
+                        "{function} would mean {means} instead of {meant}, and jobs wait for it at {server} ({jobs})"
+                    )
+                }
+            };
+            Some(Objection { gate: Gate::Orphans, reason })
+        };
+        waiting.iter().find_map(objection).map_or(Ok(()), Err)
     }
 }
 
 fn table_under(generation: &Generation, view: &View, config: &Config) -> FunctionTable {
-    table(&view.snapshot, &mut PolicyRules::new(generation, &view.snapshot, config), &view.table)
+    table(&view.snapshot, &mut PolicyRules::new(generation, &view.snapshot, config), &view.ruled)
 }
 
 /// A function as one node offers it.
@@ -122,23 +156,14 @@ fn too_much(before: &FunctionTable, after: &FunctionTable, gates: &Gates) -> Opt
     })
 }
 
-/// Returns the functions that no node would offer any more.
-fn orphaned<'a>(before: &'a FunctionTable, after: &'a FunctionTable) -> BTreeSet<&'a FunctionName> {
-    let mut orphaned: BTreeSet<&FunctionName> = withdrawn(before, after).map(|place| place.function).collect();
-    for (row, _) in after.distinct_rows() {
-        orphaned.retain(|function| !row.contains_key(*function));
-    }
-    orphaned
-}
-
 /// Asks every server what waits there. One that does not answer is passed over: what waits there is not lost.
 async fn waiting(site: &Site) -> Vec<Waiting> {
     let mut waiting = Vec::new();
     for server in &site.servers {
-        match server.status().await {
-            Ok(status) => waiting.extend(status.into_iter().filter(|line| line.queued > line.running).map(|line| {
-                let (jobs, server) = (line.queued - line.running, server.address().to_owned());
-                Waiting { function: line.function, jobs, server }
+        match server.waiting().await {
+            Ok(jobs) => waiting.extend(jobs.map(|(function, jobs)| {
+                let server = server.address().to_owned();
+                Waiting { function, jobs, server }
             })),
             Err(error) => {
                 warn!(server = server.address(), %error, "cannot tell which jobs a change of policies would leave waiting");
@@ -194,12 +219,5 @@ mod tests {
         assert!(too_much(&fine, &failing, &gates).unwrap().contains("it trapped"));
         assert_eq!(too_much(&failing, &failing, &gates), None);
         assert_eq!(too_much(&failing, &fine, &gates), None);
-    }
-
-    #[test]
-    fn a_function_is_orphaned_when_its_last_node_goes() {
-        let before = FunctionTable::offering(&[("n1", "a"), ("n2", "a"), ("n1", "b")]);
-        let after = FunctionTable::offering(&[("n2", "a"), ("n3", "c")]);
-        assert_eq!(orphaned(&before, &after), [&FunctionName::new("build:b").unwrap()].into());
     }
 }

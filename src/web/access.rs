@@ -23,6 +23,7 @@ pub(super) enum Caller {
 pub(super) enum Need {
     /// What a load balancer may know.
     Health,
+    Metrics,
     Read,
     Change,
 }
@@ -32,12 +33,16 @@ pub(super) struct Access {
     pub(super) own_uid: u32,
     pub(super) users: BTreeSet<u32>,
     pub(super) token: Option<SecretString>,
+    /// Whoever can reach it over TCP may see metrics, without a token.
+    pub(super) metrics_are_open: bool,
+    /// Where the token is configured.
+    pub(super) section: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Denied {
-    #[error("send the token of `control.token_file` as `Authorization: Bearer TOKEN`")]
-    Token,
+    #[error("send the token of `{0}.token_file` as `Authorization: Bearer TOKEN`")]
+    Token(&'static str),
     #[error(
         "user {0} may read but not change; act as root or as the daemon's user, or list the user in `control.users`"
     )]
@@ -48,18 +53,19 @@ impl Access {
     /// Decides about a request; `bearer` is the token that it carries.
     pub(super) fn check(&self, caller: Caller, bearer: Option<&str>, need: Need) -> Result<(), Denied> {
         match (caller, need) {
-            (_, Need::Health) | (Caller::Local { .. }, Need::Read) => Ok(()),
+            (_, Need::Health) | (Caller::Local { .. }, Need::Metrics | Need::Read) => Ok(()),
+            (Caller::Remote { .. }, Need::Metrics) if self.metrics_are_open => Ok(()),
             (Caller::Local { uid }, Need::Change) => {
                 let may = uid == 0 || uid == self.own_uid || self.users.contains(&uid);
                 if may { Ok(()) } else { Err(Denied::User(uid)) }
             }
-            (Caller::Remote { .. }, Need::Read | Need::Change) => {
+            (Caller::Remote { .. }, Need::Metrics | Need::Read | Need::Change) => {
                 let knows = self
                     .token
                     .as_ref()
                     .zip(bearer)
                     .is_some_and(|(token, bearer)| is_same(token.expose_secret().as_bytes(), bearer.as_bytes()));
-                if knows { Ok(()) } else { Err(Denied::Token) }
+                if knows { Ok(()) } else { Err(Denied::Token(self.section)) }
             }
         }
     }
@@ -84,9 +90,13 @@ fn is_same(secret: &[u8], given: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn access(token: Option<SecretString>) -> Access {
+        Access { own_uid: 990, users: [1001].into(), token, metrics_are_open: false, section: "control" }
+    }
+
     #[test]
     fn changes_are_for_root_the_daemon_and_listed_users_and_remote_ones_need_the_token() {
-        let access = Access { own_uid: 990, users: [1001].into(), token: Some(SecretString::from("opensesame")) };
+        let access = access(Some(SecretString::from("opensesame")));
         let local = |uid| Caller::Local { uid };
         let remote = Caller::Remote { address: "192.0.2.7:40000".parse().unwrap() };
         for (caller, bearer, need, expected) in [
@@ -98,11 +108,14 @@ mod tests {
             (local(1002), Some("opensesame"), Need::Change, Err(Denied::User(1002))),
             (local(1002), None, Need::Read, Ok(())),
             (local(1002), None, Need::Health, Ok(())),
+            (local(1002), None, Need::Metrics, Ok(())),
+            (remote, None, Need::Metrics, Err(Denied::Token("control"))),
+            (remote, Some("opensesame"), Need::Metrics, Ok(())),
             (remote, None, Need::Health, Ok(())),
-            (remote, None, Need::Read, Err(Denied::Token)),
-            (remote, Some(""), Need::Read, Err(Denied::Token)),
-            (remote, Some("opensesam"), Need::Read, Err(Denied::Token)),
-            (remote, Some("opensesamf"), Need::Change, Err(Denied::Token)),
+            (remote, None, Need::Read, Err(Denied::Token("control"))),
+            (remote, Some(""), Need::Read, Err(Denied::Token("control"))),
+            (remote, Some("opensesam"), Need::Read, Err(Denied::Token("control"))),
+            (remote, Some("opensesamf"), Need::Change, Err(Denied::Token("control"))),
             (remote, Some("opensesame"), Need::Read, Ok(())),
             (remote, Some("opensesame"), Need::Change, Ok(())),
         ] {
@@ -114,8 +127,18 @@ mod tests {
     fn without_a_token_nobody_remote_may_do_anything() {
         let remote = Caller::Remote { address: "192.0.2.7:40000".parse().unwrap() };
         for token in [None, Some(SecretString::from(""))] {
-            let access = Access { own_uid: 0, users: BTreeSet::new(), token };
-            assert_eq!(access.check(remote, Some(""), Need::Read), Err(Denied::Token));
+            let access = access(token);
+            assert_eq!(access.check(remote, Some(""), Need::Read), Err(Denied::Token("control")));
+        }
+    }
+
+    #[test]
+    fn open_metrics_open_nothing_else() {
+        let remote = Caller::Remote { address: "192.0.2.7:40000".parse().unwrap() };
+        let access = Access { metrics_are_open: true, section: "web", ..access(None) };
+        assert_eq!(access.check(remote, None, Need::Metrics), Ok(()));
+        for need in [Need::Read, Need::Change] {
+            assert_eq!(access.check(remote, None, need), Err(Denied::Token("web")));
         }
     }
 }

@@ -17,9 +17,11 @@ use tracing::info;
 use super::access::{Access, Caller, Denied, Need};
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
 use super::daemon::{Daemon, Failure};
-use crate::domain::human_duration;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
-use crate::runtime::status::{Mode, Status};
+use super::decisions;
+use super::metrics::{self, Scrape};
+use crate::domain::{ControllerName, NodeName, human_duration};
+use crate::policy::{Gate, ReloadReport, Standing};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
 
 /// No request needs a body.
 const LONGEST_BODY: usize = 64 << 10;
@@ -29,22 +31,22 @@ const MOST_BUILDS: usize = 1000;
 
 type Answer<T> = Result<Json<T>, Failure>;
 
+/// Everything, for the control channel.
 pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
     let access = Arc::new(access);
     let guard = |need: Need| middleware::from_fn_with_state((Arc::clone(&access), need), admit);
-    let health = Router::new()
-        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
-        .route("/ready", get(ready::<D>))
-        .route_layer(guard(Need::Health));
     let read = Router::new()
         .route("/api/v1/status", get(status::<D>))
         .route("/api/v1/builds", get(builds::<D>))
+        .route("/api/v1/nodes", get(nodes::<D>))
         .route("/api/v1/policies", get(policies::<D>))
+        .merge(decisions::routes())
         .route_layer(guard(Need::Read));
     let change = Router::new()
         .route("/api/v1/pause", post(|daemon| set_mode::<D>(daemon, Mode::Paused)))
         .route("/api/v1/resume", post(|daemon| set_mode::<D>(daemon, Mode::Serving)))
         .route("/api/v1/drain", post(|daemon| set_mode::<D>(daemon, Mode::Draining)))
+        .route("/api/v1/nodes/{node}/release", post(release::<D>))
         .route("/api/v1/policies/reload", post(reload::<D>))
         .route("/api/v1/policies/{name}/rollback", post(rollback::<D>))
         .route("/api/v1/policies/{name}/accept", post(accept::<D>))
@@ -54,15 +56,33 @@ pub(super) fn router<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
         .route("/api/v1/policies/freeze", post(|daemon| freeze::<D>(daemon, true)))
         .route("/api/v1/policies/thaw", post(|daemon| freeze::<D>(daemon, false)))
         .route_layer(guard(Need::Change));
-    health
-        .merge(read)
-        .merge(change)
-        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "nothing is here; see /api/v1/status") })
+    let all = watched::<D>(&access).merge(read).merge(change);
+    finished(all, "nothing is here; see /api/v1/status").with_state(daemon)
+}
+
+/// What monitoring asks for, and nothing that could change anything.
+pub(super) fn monitoring<D: Daemon>(daemon: Arc<D>, access: Access) -> Router {
+    let watched = watched::<D>(&Arc::new(access));
+    finished(watched, "only /health, /ready and /metrics are here").with_state(daemon)
+}
+
+fn watched<D: Daemon>(access: &Arc<Access>) -> Router<Arc<D>> {
+    let guard = |need: Need| middleware::from_fn_with_state((Arc::clone(access), need), admit);
+    let health = Router::new()
+        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/ready", get(ready::<D>))
+        .route_layer(guard(Need::Health));
+    let metrics = Router::new().route("/metrics", get(metrics::<D>)).route_layer(guard(Need::Metrics));
+    health.merge(metrics)
+}
+
+fn finished<D: Daemon>(routes: Router<Arc<D>>, nothing_here: &'static str) -> Router<Arc<D>> {
+    routes
+        .fallback(move || async move { refuse(StatusCode::NOT_FOUND, nothing_here) })
         .method_not_allowed_fallback(|| async {
             refuse(StatusCode::METHOD_NOT_ALLOWED, "GET reads and POST changes; this is the other one")
         })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .with_state(daemon)
 }
 
 /// Lets a request in, or says why not; whoever changes something is written down.
@@ -81,7 +101,7 @@ async fn admit(
     if let Err(denied) = access.check(caller, bearer, need) {
         info!(%caller, path, %denied, "refused a request on the control channel");
         let status = match denied {
-            Denied::Token => StatusCode::UNAUTHORIZED,
+            Denied::Token(_) => StatusCode::UNAUTHORIZED,
             Denied::User(_) => StatusCode::FORBIDDEN,
         };
         return refuse(status, &denied.to_string());
@@ -105,6 +125,13 @@ async fn ready<D: Daemon>(State(daemon): State<Arc<D>>, ConnectInfo(caller): Con
     (status, Json(Readiness { ready, reasons })).into_response()
 }
 
+async fn metrics<D: Daemon>(State(daemon): State<Arc<D>>) -> Response {
+    // While the daemon cannot say how it is, its policies still can.
+    let status = daemon.status().await.ok();
+    let scrape = Scrape { status, standing: daemon.policies() };
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], scrape.text()).into_response()
+}
+
 async fn status<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<Status> {
     Ok(Json(daemon.status().await?))
 }
@@ -125,7 +152,28 @@ async fn builds<D: Daemon>(
     Ok(Json(daemon.builds(limit).await.map_err(IntoResponse::into_response)?))
 }
 
-async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Vec<SlotStatus>> {
+async fn nodes<D: Daemon>(State(daemon): State<Arc<D>>) -> Answer<Nodes> {
+    Ok(Json(daemon.nodes().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    controller: Option<String>,
+}
+
+async fn release<D: Daemon>(
+    State(daemon): State<Arc<D>>,
+    Path(node): Path<String>,
+    owner: Result<Query<Owner>, QueryRejection>,
+) -> Result<Json<Released>, Response> {
+    let Query(Owner { controller }) = owner.map_err(|error| bad_request(error.body_text()))?;
+    let controller = controller.map(ControllerName::new);
+    let released = daemon.release(&NodeName::from(node), controller.as_ref()).await;
+    Ok(Json(released.map_err(IntoResponse::into_response)?))
+}
+
+async fn policies<D: Daemon>(State(daemon): State<Arc<D>>) -> Json<Standing> {
     Json(daemon.policies())
 }
 
@@ -189,7 +237,7 @@ async fn enable<D: Daemon>(State(daemon): State<Arc<D>>, Path(name): Path<String
     Ok(Json(daemon.enable(&name).await?))
 }
 
-fn bad_request(error: String) -> Response {
+pub(super) fn bad_request(error: String) -> Response {
     refuse(StatusCode::BAD_REQUEST, &error)
 }
 

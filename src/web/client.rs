@@ -1,20 +1,24 @@
 //! The other end of the control channel: what the command line asks a daemon with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::answer::{BuildEntry, Changed, Readiness, Refused};
+use super::decisions::{DecisionEntry, DecisionQuery, Known};
+use crate::domain::{ControllerName, NodeName};
 use crate::jenkins::install_crypto_provider;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
-use crate::runtime::status::{Mode, Status};
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step};
+use crate::runtime::status::{Mode, Nodes, Released, Status};
 
-/// A local daemon answers at once; only a change of policies may take as long as its compilation.
+/// A local daemon answers at once; only a change of policies may take as long as its compilation, and a controller as
+/// long as it likes.
 const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_FOR_JENKINS: Duration = Duration::from_secs(60);
 const PATIENCE_FOR_POLICIES: Duration = Duration::from_secs(4 * 60);
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -59,7 +63,17 @@ impl Client {
         self.ask(Method::GET, &format!("api/v1/builds?limit={limit}"), PATIENCE).await
     }
 
-    pub async fn policies(&self) -> Result<Vec<SlotStatus>, ClientError> {
+    pub async fn nodes(&self) -> Result<Nodes, ClientError> {
+        self.ask(Method::GET, "api/v1/nodes", PATIENCE).await
+    }
+
+    pub async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, ClientError> {
+        let controller = controller.map(|name| format!("?controller={}", segment(name.as_str()))).unwrap_or_default();
+        let path = format!("api/v1/nodes/{}/release{controller}", segment(&node.to_string()));
+        self.ask(Method::POST, &path, PATIENCE_FOR_JENKINS).await
+    }
+
+    pub async fn policies(&self) -> Result<Standing, ClientError> {
         self.ask(Method::GET, "api/v1/policies", PATIENCE).await
     }
 
@@ -106,11 +120,46 @@ impl Client {
         self.change_policies(&format!("{}/enable", segment(policy))).await
     }
 
+    pub async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionEntry>, ClientError> {
+        self.ask_with(Method::GET, "api/v1/decisions", PATIENCE, |request| request.query(query)).await
+    }
+
+    pub async fn decision(&self, id: i64) -> Result<Record, ClientError> {
+        self.ask(Method::GET, &format!("api/v1/decisions/{id}"), PATIENCE).await
+    }
+
+    pub async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, ClientError> {
+        self.ask_again(&format!("api/v1/decisions/{id}/explain"), values).await
+    }
+
+    pub async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, ClientError> {
+        self.ask_again(&format!("api/v1/decisions/{id}/bisect"), values).await
+    }
+
+    /// Asks for what may have to compile policies of the past.
+    async fn ask_again<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        values: BTreeMap<String, String>,
+    ) -> Result<T, ClientError> {
+        self.ask_with(Method::POST, path, PATIENCE_FOR_POLICIES, |request| request.json(&Known { values })).await
+    }
+
     async fn change_policies(&self, change: &str) -> Result<ReloadReport, ClientError> {
         self.ask(Method::POST, &format!("api/v1/policies/{change}"), PATIENCE_FOR_POLICIES).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, limit: Duration) -> Result<T, ClientError> {
+        self.ask_with(method, path, limit, |request| request).await
+    }
+
+    async fn ask_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        limit: Duration,
+        complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<T, ClientError> {
         let unreachable = |error: reqwest::Error| match is_forbidden(&error) {
             true => ClientError::NotPermitted(format!(
                 "you may not open {}; become root, or one of its group",
@@ -118,7 +167,7 @@ impl Client {
             )),
             false => ClientError::Unreachable { socket: self.socket.clone(), reason: root_cause(&error) },
         };
-        let request = self.http.request(method, format!("http://layshaft/{path}")).timeout(limit);
+        let request = complete(self.http.request(method, format!("http://layshaft/{path}")).timeout(limit));
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
@@ -138,8 +187,8 @@ impl Client {
     }
 }
 
-fn segment(policy: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(policy, SEGMENT)
+fn segment(name: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(name, SEGMENT)
 }
 
 /// Returns the part of a query that waives gates.

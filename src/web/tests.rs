@@ -7,8 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::policy::{Gate, ReloadReport, SlotStatus};
-use crate::runtime::status::{GearmanStatus, Mode, Status};
+use crate::domain::{ControllerName, NodeName};
+use crate::journal::Wanted;
+use crate::policy::{Explanation, Gate, Record, ReloadReport, Standing, Step};
+use crate::runtime::status::{GearmanStatus, Mode, Nodes, Released, Status};
 
 /// A daemon that remembers what it was told.
 #[derive(Debug, Default)]
@@ -42,7 +44,9 @@ impl Daemon for Fake {
             generation: 7,
             controllers: Vec::new(),
             functions: BTreeMap::new(),
+            kept: Vec::new(),
             builds: Vec::new(),
+            jobs: BTreeMap::from([("complete".to_owned(), 3)]),
             policies: Vec::new(),
             undeclared: Vec::new(),
             notes: Vec::new(),
@@ -54,8 +58,18 @@ impl Daemon for Fake {
         Ok(Vec::new())
     }
 
-    fn policies(&self) -> Vec<SlotStatus> {
-        Vec::new()
+    async fn nodes(&self) -> Result<Nodes, Failure> {
+        Ok(Nodes { offline_max: 3, ..Nodes::default() })
+    }
+
+    async fn release(&self, node: &NodeName, controller: Option<&ControllerName>) -> Result<Released, Failure> {
+        self.tell(format!("release {node} {controller:?}"));
+        let controller = controller.ok_or_else(|| Failure::Refused("say which with --controller".to_owned()))?;
+        Ok(Released { controller: controller.clone(), node: node.clone() })
+    }
+
+    fn policies(&self) -> Standing {
+        Standing { generation: 7, ..Standing::default() }
     }
 
     fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
@@ -97,6 +111,25 @@ impl Daemon for Fake {
         self.tell(format!("enable {policy}"));
         Ok(ReloadReport::default())
     }
+
+    async fn decisions(&self, wanted: Wanted, limit: usize) -> Result<Vec<DecisionEntry>, Failure> {
+        self.tell(format!("decisions {wanted:?} {limit}"));
+        Ok(Vec::new())
+    }
+
+    async fn decision(&self, id: i64) -> Result<Record, Failure> {
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn explain(&self, id: i64, values: BTreeMap<String, String>) -> Result<Explanation, Failure> {
+        self.tell(format!("explain {id} {values:?}"));
+        Err(Failure::NotFound(format!("no decision {id} is kept")))
+    }
+
+    async fn bisect(&self, id: i64, values: BTreeMap<String, String>) -> Result<Vec<Step>, Failure> {
+        self.tell(format!("bisect {id} {values:?}"));
+        Ok(Vec::new())
+    }
 }
 
 struct Bench {
@@ -105,21 +138,23 @@ struct Bench {
     server: Server,
     stop: CancellationToken,
     tcp: Option<SocketAddr>,
+    monitoring: Option<SocketAddr>,
 }
 
 impl Bench {
     async fn new() -> Self {
-        Self::with(None).await
+        Self::with(None, None).await
     }
 
-    async fn with(token: Option<&str>) -> Self {
+    async fn with(token: Option<&str>, monitoring: Option<Monitoring>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fake = Arc::new(Fake::default());
         let stop = CancellationToken::new();
-        let channel = Channel::open(config(&folder.path().join("control.sock"), token)).await.unwrap();
-        let tcp = channel.tcp_address();
+        let config = Config { monitoring, ..config(&folder.path().join("control.sock"), token) };
+        let channel = Channel::open(config).await.unwrap();
+        let (tcp, monitoring) = (channel.tcp_address(), channel.monitoring_address());
         let server = channel.serve(Arc::clone(&fake), stop.clone());
-        Self { fake, folder, server, stop, tcp }
+        Self { fake, folder, server, stop, tcp, monitoring }
     }
 
     fn socket(&self) -> PathBuf {
@@ -149,9 +184,22 @@ impl Bench {
     }
 }
 
+/// Asks over TCP.
+async fn ask(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> (u16, String) {
+    crate::jenkins::install_crypto_provider();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.request(method.parse().unwrap(), format!("http://{address}{path}"));
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
 fn config(socket: &std::path::Path, token: Option<&str>) -> Config {
     let tcp = token.map(|token| Tcp { listen: "127.0.0.1:0".parse().unwrap(), token: SecretString::from(token) });
-    Config { socket: socket.to_owned(), users: BTreeSet::new(), tcp }
+    Config { socket: socket.to_owned(), users: BTreeSet::new(), tcp, monitoring: None }
 }
 
 #[tokio::test]
@@ -160,7 +208,7 @@ async fn a_client_reads_and_changes_through_the_socket() {
     let client = bench.client();
     let status = client.status().await.unwrap();
     assert_eq!((status.version.as_str(), status.generation), ("1.2.3", 7));
-    assert!(client.policies().await.unwrap().is_empty());
+    assert!(client.policies().await.unwrap().policies.is_empty());
     assert!(client.builds(3).await.unwrap().is_empty());
     for mode in [Mode::Paused, Mode::Serving, Mode::Draining] {
         assert_eq!(client.set_mode(mode).await.unwrap(), Changed { mode });
@@ -172,11 +220,44 @@ async fn a_client_reads_and_changes_through_the_socket() {
     client.enable("a").await.unwrap();
     client.freeze_policies(true).await.unwrap();
     client.freeze_policies(false).await.unwrap();
+    let query = DecisionQuery {
+        project: Some("team/* & co".to_owned()),
+        failed: true,
+        since_ms: Some(0),
+        limit: Some(7),
+        ..DecisionQuery::default()
+    };
+    assert!(client.decisions(&query).await.unwrap().is_empty());
+    client.bisect(3, [("A".to_owned(), "x".to_owned())].into()).await.unwrap();
     let told = bench.fake.told();
     assert_eq!(told[..4], ["builds 3", "Paused", "Serving", "Draining"]);
     let changes =
         ["reload {}", "reload {Table, Orphans}", "disable a 90s {Table}", "enable a", "freeze true", "freeze false"];
-    assert_eq!(told[4..], changes);
+    assert_eq!(told[4..10], changes);
+    let wanted = Wanted {
+        project: Some("team/* & co".to_owned()),
+        failed: true,
+        since: Some(std::time::SystemTime::UNIX_EPOCH),
+        ..Wanted::default()
+    };
+    assert_eq!(told[10..], [format!("decisions {wanted:?} 7"), r#"bisect 3 {"A": "x"}"#.to_owned()]);
+}
+
+#[tokio::test]
+async fn nodes_are_listed_and_released_whatever_they_are_called() {
+    let bench = Bench::new().await;
+    let client = bench.client();
+    assert_eq!(client.nodes().await.unwrap().offline_max, 3);
+    let ci = ControllerName::new("ci/1 ?&");
+    for node in [NodeName::agent("n 1/ä%?controller=x"), NodeName::BuiltIn] {
+        let released = client.release(&node, Some(&ci)).await.unwrap();
+        assert_eq!((&released.controller, &released.node), (&ci, &node));
+    }
+    assert_eq!(
+        client.release(&NodeName::agent("a"), None).await.unwrap_err().to_string(),
+        "say which with --controller"
+    );
+    assert_eq!(bench.fake.told()[2], "release a None");
 }
 
 #[tokio::test]
@@ -220,6 +301,15 @@ async fn errors_are_json_with_the_right_status() {
         ("POST", "/api/v1/policies/reload?accept=laws", 400),
         ("POST", "/api/v1/policies/x/disable", 400),
         ("POST", "/api/v1/policies/x/disable?for=soon", 400),
+        ("GET", "/api/v1/decisions?failed=maybe", 400),
+        ("GET", "/api/v1/decisions?password=x", 400),
+        ("GET", "/api/v1/decisions/7", 404),
+        ("GET", "/api/v1/decisions/latest", 400),
+        ("GET", "/api/v1/decisions/7/explain", 405),
+        ("POST", "/api/v1/decisions/7/explain", 400),
+        ("GET", "/api/v1/nodes/x/release", 405),
+        ("POST", "/api/v1/nodes/x/release", 409),
+        ("POST", "/api/v1/nodes/x/release?controllers=ci", 400),
     ] {
         let (got, body) = bench.get(method, path).await;
         assert_eq!(got, status, "{method} {path}");
@@ -244,19 +334,9 @@ async fn rubbish_is_answered_or_hung_up_on_and_the_next_caller_is_served() {
 
 #[tokio::test]
 async fn over_tcp_nothing_but_health_is_told_without_the_token() {
-    crate::jenkins::install_crypto_provider();
-    let bench = Bench::with(Some("opensesame")).await;
+    let bench = Bench::with(Some("opensesame"), None).await;
     let address = bench.tcp.unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let ask = async |method: &str, path: &str, token: Option<&str>| {
-        let request = http.request(method.parse().unwrap(), format!("http://{address}{path}"));
-        let request = match token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        };
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    };
+    let ask = async |method: &str, path: &str, token: Option<&str>| ask(address, method, path, token).await;
     bench.fake.not_ready.lock().unwrap().push("a secret path".to_owned());
     assert_eq!(ask("GET", "/health", None).await.0, 200);
     let (status, body) = ask("GET", "/ready", None).await;
@@ -264,11 +344,48 @@ async fn over_tcp_nothing_but_health_is_told_without_the_token() {
     for token in [None, Some("wrong"), Some("")] {
         assert_eq!(ask("GET", "/api/v1/status", token).await.0, 401, "{token:?}");
         assert_eq!(ask("POST", "/api/v1/pause", token).await.0, 401, "{token:?}");
+        assert_eq!(ask("GET", "/metrics", token).await.0, 401, "{token:?}");
     }
     assert!(bench.fake.told().is_empty());
+    assert_eq!(ask("GET", "/metrics", Some("opensesame")).await.0, 200);
     assert_eq!(ask("GET", "/api/v1/status", Some("opensesame")).await.0, 200);
     assert_eq!(ask("POST", "/api/v1/pause", Some("opensesame")).await.0, 200);
     assert_eq!(bench.fake.told(), ["Paused"]);
+}
+
+#[tokio::test]
+async fn monitoring_has_an_address_where_nothing_can_be_changed_and_a_token_of_its_own() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let token = Some(SecretString::from("scrape"));
+    let bench = Bench::with(Some("opensesame"), Some(Monitoring { listen, token })).await;
+    let address = bench.monitoring.unwrap();
+    bench.fake.not_ready.lock().unwrap().push("a secret path".to_owned());
+    assert_eq!(ask(address, "GET", "/health", None).await.0, 200);
+    let (status, body) = ask(address, "GET", "/ready", None).await;
+    assert!(status == 503 && !body.contains("a secret path"), "{status} {body}");
+    for token in [None, Some(""), Some("opensesame")] {
+        let (status, body) = ask(address, "GET", "/metrics", token).await;
+        assert!(status == 401 && body.contains("`web.token_file`"), "{token:?}: {status} {body}");
+    }
+    let (status, body) = ask(address, "GET", "/metrics", Some("scrape")).await;
+    assert!(status == 200 && body.contains("\nlayshaft_ready 0\n") && !body.contains("a secret path"), "{body}");
+    for (method, path) in [("GET", "/api/v1/status"), ("POST", "/api/v1/pause"), ("GET", "/")] {
+        for token in [Some("scrape"), Some("opensesame")] {
+            assert_eq!(ask(address, method, path, token).await.0, 404, "{method} {path}");
+        }
+    }
+    assert!(bench.fake.told().is_empty());
+}
+
+#[tokio::test]
+async fn metrics_without_a_token_are_for_whoever_can_reach_them() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let bench = Bench::with(None, Some(Monitoring { listen, token: None })).await;
+    assert_eq!(ask(bench.monitoring.unwrap(), "GET", "/metrics", None).await.0, 200);
+    let answer = bench.raw("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+    assert!(answer.contains("\nlayshaft_jobs_total{outcome=\"complete\"} 3\n"), "{answer}");
+    assert!(answer.contains("\nlayshaft_policy_generation 7\n"), "{answer}");
 }
 
 #[tokio::test]

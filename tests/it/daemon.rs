@@ -64,6 +64,28 @@ impl Daemon {
         self.home.path().join("layshaft.toml").display().to_string()
     }
 
+    /// Puts a file into its folder of policies, whole.
+    pub(crate) fn put_policy(&self, file: &str, contents: &[u8]) {
+        let folder = self.home.path().join("policies");
+        let temporary = folder.join(format!(".{file}"));
+        std::fs::write(&temporary, contents).unwrap();
+        std::fs::rename(temporary, folder.join(file)).unwrap();
+    }
+
+    /// Returns all files in which it keeps what it must not forget.
+    pub(crate) fn state_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.home.path().join("state")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        assert!(files.len() > 3, "{files:?}");
+        files
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }

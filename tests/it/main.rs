@@ -20,6 +20,7 @@ mod folders;
 mod live;
 mod management;
 mod matrix;
+mod metrics;
 mod pipelines;
 mod policies;
 mod polling;

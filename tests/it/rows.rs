@@ -39,6 +39,20 @@ fn every_row_that_is_promised_is_shown_and_every_row_that_is_shown_is_on_the_pag
     assert_eq!(shown('T'), promised(include_str!("../../docs/traps.md"), 'T'));
 }
 
+#[test]
+fn every_test_that_the_threats_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = sources(&root.join("src")).into_iter().chain(sources(&root.join("tests/it")));
+    let tests: String = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let page = include_str!("../../docs/policy-threats.md");
+    // Nothing else on the page has so many words.
+    let named: BTreeSet<&str> = quoted(page).filter(|word| word.matches('_').count() > 4).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}
+
 /// Returns what stands in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)

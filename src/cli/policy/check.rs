@@ -1,7 +1,7 @@
 use anyhow::Context;
 
 use super::super::{Exit, terminal};
-use super::File;
+use super::{File, Keys, signature};
 use crate::policy;
 
 #[derive(Debug, clap::Args)]
@@ -10,10 +10,13 @@ Exit code 0: the daemon would take it in; 1: it would not, for the reason that i
 
 Examples:
   layshaft policy check 10-names.wasm
-  layshaft policy check 10-names.wasm --config /etc/layshaft/layshaft.toml")]
+  layshaft policy check 10-names.wasm --config /etc/layshaft/layshaft.toml
+  layshaft policy check 10-names.wasm --key minisign.pub")]
 pub(super) struct Check {
     #[command(flatten)]
     file: File,
+    #[command(flatten)]
+    keys: Keys,
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
@@ -21,7 +24,9 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let report = policy::check(&self.file.file, &self.file.config()?).with_context(|| self.file.refused())?;
+        let mut config = self.file.config()?;
+        self.keys.add_to(&mut config);
+        let report = policy::check(&self.file.file, &config).with_context(|| self.file.refused())?;
         if self.json {
             terminal::say_json(&report)?;
             return Ok(Exit::Ok);
@@ -32,6 +37,7 @@ impl Check {
         terminal::say(format!("  hooks     {}", hooks.join(", ")))?;
         terminal::say(format!("  bindings  {}", report.bindings))?;
         terminal::say(format!("  sha256    {}", report.digest))?;
+        terminal::say(format!("  signed    {}", signature(&report.signed)))?;
         for advice in &report.advice {
             terminal::say(format!("  advice    {advice}"))?;
         }

@@ -1,5 +1,5 @@
 use super::super::{Exit, terminal};
-use super::File;
+use super::{File, Keys, signature};
 use crate::policy::{Inspection, Needs, ParameterValues};
 
 #[derive(Debug, clap::Args)]
@@ -12,6 +12,8 @@ Examples:
 pub(super) struct Inspect {
     #[command(flatten)]
     file: File,
+    #[command(flatten)]
+    keys: Keys,
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
@@ -19,7 +21,9 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let inspection = self.file.open()?.inspect();
+        let mut config = self.file.config()?;
+        self.keys.add_to(&mut config);
+        let inspection = self.file.open_under(config)?.inspect();
         if self.json {
             terminal::say_json(&inspection)?;
         } else {
@@ -30,7 +34,7 @@ impl Inspect {
 }
 
 fn told(inspection: &Inspection) -> String {
-    let Inspection { digest, size, description, hooks, imports: _, limits } = inspection;
+    let Inspection { digest, size, description, hooks, signed, imports: _, limits } = inspection;
     let hooks: Vec<&str> = hooks.iter().map(|hook| hook.as_str()).collect();
     let rows = [
         ("hooks", hooks.join(", ")),
@@ -38,6 +42,7 @@ fn told(inspection: &Inspection) -> String {
         ("imports", "none".to_owned()),
         ("pure", "proven: without imports, a verdict is a function of question and settings".to_owned()),
         ("sha256", digest.to_string()),
+        ("signed", signature(signed)),
         ("size", format!("{size} bytes")),
         (
             "limits",

@@ -5,21 +5,29 @@ mod ask;
 mod bench;
 mod check;
 mod contract;
+mod explain;
 mod inspect;
+mod keygen;
+mod log;
 mod new;
+mod records;
+mod replay;
 mod run;
 mod test;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::{Exit, in_tokio};
 use crate::config::Config;
-use crate::policy::{self, Workbench};
+use crate::policy::{self, PublicKey, Signed, Workbench};
 
 pub(super) use ask::table;
+#[cfg(test)]
+pub(super) use ask::{on_trial, usage_table};
 
 /// See and change which policies are in force; write, try and test new ones.
 #[derive(Debug, clap::Args)]
@@ -30,7 +38,7 @@ pub(super) struct Policy {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// List the policies, and what is wrong with them.
+    /// List the policies, what they were asked and answered, and what is wrong with them.
     List(ask::Ask),
     /// Look at the folder now, also at files that were refused before.
     Reload(ask::Gated),
@@ -48,6 +56,14 @@ enum Action {
     Freeze(ask::Ask),
     /// Let in again what lies in the folder.
     Thaw(ask::Ask),
+    /// List what policies have decided, the latest first.
+    Log(log::Log),
+    /// Show one decision in full, and make it again by what was in force then.
+    Explain(explain::Explain),
+    /// Find the change of policies that changed a decision.
+    Bisect(explain::Bisect),
+    /// Make a pair of keys, to seal values in the list of decisions and to open them.
+    Keygen(keygen::Keygen),
     /// Write a folder with a new policy to start from.
     New(new::New),
     /// Check a .wasm file, with the .toml beside it, as the daemon would.
@@ -60,6 +76,8 @@ enum Action {
     Test(test::Test),
     /// Measure what the questions of a file of cases cost.
     Bench(bench::Bench),
+    /// Put recorded decisions to a .wasm file: what would come out otherwise.
+    Replay(replay::Replay),
     /// Print the JSON Schema of what a hook is asked and answers, or of a file of cases.
     Schema(contract::Schema),
     /// Print the contract with policies.
@@ -87,12 +105,17 @@ impl Policy {
             Action::Enable(ask::Name { name, ask }) => in_tokio(ask.change(async |client| client.enable(name).await)),
             Action::Freeze(ask) => in_tokio(ask.change(async |client| client.freeze_policies(true).await)),
             Action::Thaw(ask) => in_tokio(ask.change(async |client| client.freeze_policies(false).await)),
+            Action::Log(log) => in_tokio(log.run()),
+            Action::Explain(explain) => in_tokio(explain.run()),
+            Action::Bisect(bisect) => in_tokio(bisect.run()),
+            Action::Keygen(keygen) => keygen.run(),
             Action::New(new) => new.run(),
             Action::Check(check) => check.run(),
             Action::Inspect(inspect) => inspect.run(),
             Action::Run(run) => run.run(),
             Action::Test(test) => test.run(),
             Action::Bench(bench) => bench.run(),
+            Action::Replay(replay) => replay.run(),
             Action::Schema(schema) => schema.run(),
             Action::Contract(contract) => contract.run(),
         }
@@ -111,6 +134,30 @@ struct File {
     config: Option<PathBuf>,
 }
 
+/// Whose signatures count.
+#[derive(Debug, clap::Args)]
+struct Keys {
+    /// Demand that this key has signed it: the key, or a file such as minisign.pub. May be repeated.
+    #[arg(long = "key", value_name = "KEY|FILE", value_parser = key)]
+    keys: Vec<PublicKey>,
+}
+
+impl Keys {
+    fn add_to(&self, config: &mut policy::Config) {
+        for key in &self.keys {
+            config.keys.insert("--key".to_owned() + " " + &key.id(), key.clone());
+            config.signed = Some(true);
+        }
+    }
+}
+
+fn key(text: &str) -> Result<PublicKey, String> {
+    PublicKey::try_from(text.to_owned()).or_else(|error| match std::fs::metadata(text) {
+        Ok(_) => PublicKey::try_from(read_text(Path::new(text)).map_err(|error| format!("{error:#}"))?),
+        Err(_) => Err(error),
+    })
+}
+
 impl File {
     fn config(&self) -> anyhow::Result<policy::Config> {
         Ok(match &self.config {
@@ -121,7 +168,10 @@ impl File {
 
     /// Opens it for its author, who waits for a compilation longer than a daemon does.
     fn open(&self) -> anyhow::Result<Workbench> {
-        let mut config = self.config()?;
+        self.open_under(self.config()?)
+    }
+
+    fn open_under(&self, mut config: policy::Config) -> anyhow::Result<Workbench> {
         config.limits.compile_timeout = config.limits.compile_timeout.max(PATIENCE);
         Workbench::open(&self.file, &config).with_context(|| self.refused())
     }
@@ -137,9 +187,19 @@ fn word(value: &impl serde::Serialize) -> String {
     value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// Questions and cases beyond this are a mistake.
+const LONGEST_TEXT: u64 = 16 << 20;
+
+/// Returns how files are signed, in a line.
+fn signature(signed: &Signed) -> String {
+    match (signed.names(), &signed.fault) {
+        (Some(names), _) => format!("by {names}"),
+        (None, fault) => format!("not known to be: {}", fault.as_deref().unwrap_or_default()),
+    }
+}
+
 /// Reads a text from a file, or from the standard input if it is called `-`. Only a file that ends is read.
 fn read_text(path: &Path) -> anyhow::Result<String> {
-    let limit = 16 << 20;
     let open = || -> std::io::Result<Box<dyn std::io::Read>> {
         if path == Path::new("-") {
             return Ok(Box::new(std::io::stdin()));
@@ -149,8 +209,29 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
         }
         Ok(Box::new(std::fs::File::open(path)?))
     };
-    let mut text = String::new();
-    let read = open().and_then(|file| std::io::Read::read_to_string(&mut std::io::Read::take(file, limit), &mut text));
+    let mut bytes = Vec::new();
+    // One more than the limit, so that a text that is cut is known as such.
+    let read = open().and_then(|file| file.take(LONGEST_TEXT + 1).read_to_end(&mut bytes));
     read.with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(text)
+    if bytes.len() as u64 > LONGEST_TEXT {
+        bail!("{} has more than {LONGEST_TEXT} bytes, and more are not read: split it", path.display());
+    }
+    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cases.toml");
+        std::fs::write(&path, vec![b'#'; LONGEST_TEXT as usize]).unwrap();
+        assert_eq!(read_text(&path).unwrap().len() as u64, LONGEST_TEXT);
+        std::fs::write(&path, vec![b'#'; LONGEST_TEXT as usize + 1]).unwrap();
+        assert!(read_text(&path).unwrap_err().to_string().contains("more than 16777216 bytes"));
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(read_text(&path).unwrap_err().to_string().contains("not UTF-8"));
+    }
 }

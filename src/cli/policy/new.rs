@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -145,6 +146,9 @@ impl Language {
 
 impl New {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        if let Some(path) = self.clash() {
+            bail!("the files of a policy called {} would include two called {path}: take another name", self.name);
+        }
         let folder = self.into.join(&self.name);
         if let Err(error) = fs::create_dir(&folder) {
             if error.kind() == std::io::ErrorKind::AlreadyExists {
@@ -168,6 +172,13 @@ impl New {
             folder.display()
         ))?;
         Ok(Exit::Ok)
+    }
+
+    /// Returns a path that the template would write twice; letter case does not count, as on some file systems.
+    fn clash(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        let mut paths = self.lang.files().into_iter().map(|(path, ..)| self.filled(path));
+        paths.find(|path| !seen.insert(path.to_ascii_lowercase()))
     }
 
     fn filled(&self, text: &str) -> String {
@@ -200,5 +211,26 @@ fn name(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("write small letters, digits and hyphens, a letter first".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_a_file_of_the_template_has_is_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, lang, expected) in [
+            ("cases", Language::C, Some("cases.toml")),
+            ("cargo", Language::Rust, Some("cargo.toml")),
+            ("cargo", Language::C, None),
+        ] {
+            let new = New { name: name.to_owned(), lang, into: folder.path().to_owned() };
+            assert_eq!(new.clash().map(|path| path.to_ascii_lowercase()).as_deref(), expected, "{name} in {lang:?}");
+        }
+        let new = New { name: "cases".to_owned(), lang: Language::Js, into: folder.path().to_owned() };
+        assert!(new.run().unwrap_err().to_string().contains("take another name"));
+        assert!(!folder.path().join("cases").exists());
     }
 }

@@ -451,6 +451,24 @@ async fn worker_that_sleeps_hears_when_it_is_woken_without_a_lease() {
 }
 
 #[tokio::test]
+async fn owner_hears_once_everything_that_it_offers_has_left() {
+    let server = Server::start().await;
+    let mut worker = server.worker();
+    worker.offer(functions(["build:a"]));
+    worker.tell_when_said();
+    assert!(worker.has_said_all(), "to a server that is not there nothing is left to say");
+    let (mut peer, events) = beside(&mut worker, server.greet(&["build:a"])).await;
+    let said = if events.contains(&Event::Said) { Event::Said } else { next(&mut worker).await };
+    assert_eq!((said, worker.has_said_all()), (Event::Said, true));
+    worker.offer(functions(["build:b"]));
+    worker.tell_when_said();
+    assert!(!worker.has_said_all());
+    assert_eq!(next(&mut worker).await, Event::Said);
+    assert!(worker.has_said_all());
+    peer.expect(&["CAN_DO build:b", "CANT_DO build:a"]).await;
+}
+
+#[tokio::test]
 async fn handing_back_drops_the_connection_and_comes_back_at_once() {
     let server = Server::start().await;
     let mut worker = server.worker();

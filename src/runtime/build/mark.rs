@@ -12,15 +12,15 @@ const LONGEST: usize = 500;
 
 /// The reason that a node shows while it is offline because of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) text: String,
+pub(in crate::runtime) struct Mark {
+    pub(in crate::runtime) text: String,
     /// The part by which it is recognised.
-    pub(super) token: String,
+    pub(in crate::runtime) token: String,
 }
 
 impl Mark {
     /// What a client asked for, in the plugin's own words.
-    pub(super) fn of_client() -> Self {
+    pub(in crate::runtime) fn of_client() -> Self {
         Self { text: classic::offline::REASON.to_owned(), token: classic::offline::REASON.to_owned() }
     }
 
@@ -38,6 +38,20 @@ impl Mark {
             Some(build) => format!("[layshaft {}]", Digest::of(build.to_string().as_bytes()).short()),
             None => "[layshaft]".to_owned(),
         }
+    }
+
+    /// Returns the token at the end of a reason, if it is a mark that a policy asked for.
+    pub(in crate::runtime) fn token_on(reason: &str) -> Option<&str> {
+        let reason = reason.trim_end();
+        let token = &reason[reason.rfind("[layshaft")?..];
+        let digits = token.strip_prefix("[layshaft")?.strip_suffix(']')?;
+        let is_digest = |digits: &str| digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        (digits.is_empty() || digits.strip_prefix(' ').is_some_and(is_digest)).then_some(token)
+    }
+
+    /// Returns whether a reason is what is written on a node for a client: the plugin's own words.
+    pub(in crate::runtime) fn is_of_client(reason: &str) -> bool {
+        reason.trim() == classic::offline::REASON
     }
 
     /// Returns whether a reason that Jenkins shows is one with this token.
@@ -91,5 +105,19 @@ mod tests {
         assert!(!Mark::is_on(&Mark::token(Some(&build(2))), Some(&mark.text)));
         assert!(!Mark::is_on(&mark.token, Some("maintenance")) && !Mark::is_on(&mark.token, None));
         assert!(Mark::is_on(&Mark::of_client().token, Some("Offline due to Gearman request")));
+    }
+
+    #[test]
+    fn a_policys_mark_is_told_from_what_others_write() {
+        for build in [Some(&build(7)), None] {
+            let mark = Mark::of_policy(build, "held for a look [layshaft] ]");
+            assert_eq!(Mark::token_on(&mark.text), Some(mark.token.as_str()));
+        }
+        for others in
+            ["", "maintenance", "see [layshaft docs]", "[layshaft 123]", "[layshaft 0123456789ab] broken", "layshaft]"]
+        {
+            assert_eq!(Mark::token_on(others), None, "{others}");
+        }
+        assert!(Mark::is_of_client("Offline due to Gearman request") && !Mark::is_of_client("Offline due to Gearman"));
     }
 }

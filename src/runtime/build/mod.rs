@@ -8,7 +8,7 @@
 //! ```
 
 mod follow;
-mod mark;
+pub(super) mod mark;
 mod offline;
 mod pictures;
 mod question;
@@ -119,11 +119,19 @@ struct Scheduled {
     sent: Parameters,
     offline_wanted: bool,
     /// Marked by us, so that it may be cleared by us.
-    reserved: Option<(NodeName, Mark)>,
+    reserved: Option<Reserved>,
     /// An earlier life of this daemon saw it start.
     start_is_journaled: bool,
     /// An earlier life of this daemon began it.
     is_resumed: bool,
+}
+
+/// A node that is offline for as long as a build runs there.
+struct Reserved {
+    node: NodeName,
+    mark: Mark,
+    /// It was paid for out of the budget on going offline.
+    paid: bool,
 }
 
 impl Scheduled {

@@ -4,21 +4,22 @@
 //! runs in parts, pipelines and matrix projects, reserves nothing: its next part may need the very node.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tracing::{info, warn};
 
 use crate::classic;
-use crate::domain::{Build, Node, NodeName};
+use crate::domain::{Build, BuildId, Node, NodeName};
 use crate::jenkins::{self, Clearing, Part};
-use crate::journal;
+use crate::journal::{self, MarkKind, OfflineMark};
 use crate::policy;
 
 use super::super::attempts::{Outcome, Started};
-use super::super::config::OfflineMark;
+use super::super::config::OfflineMark as When;
 use super::mark::Mark;
 use super::question::off_the_runtime;
 use super::retry::Retry;
-use super::{Ended, FIRST_LOOK, Scheduled, Task, now_ms};
+use super::{Ended, FIRST_LOOK, Reserved, Scheduled, Task, now_ms};
 
 /// How often a node is asked to go offline, or to come back, before the client is told the result all the same.
 const MARK_TRIES: u32 = 4;
@@ -54,27 +55,31 @@ impl Task<'_> {
     }
 
     /// Marks the node of a build that has just started, if that is what the policies want, or the client.
-    async fn reserve(&self, build: &Build, node: &Node, scheduled: &Scheduled) -> Option<(NodeName, Mark)> {
-        let at_start = scheduled.offline_wanted && self.config.offline_mark == OfflineMark::AtStart;
+    async fn reserve(&self, build: &Build, node: &Node, scheduled: &Scheduled) -> Option<Reserved> {
+        let at_start = scheduled.offline_wanted && self.config.offline_mark == When::AtStart;
         let of_earlier_life = [Some(Mark::of_policy(Some(&build.id), "")), at_start.then(Mark::of_client)];
         let known =
             of_earlier_life.into_iter().flatten().find(|mark| Mark::is_on(&mark.token, node.offline_reason.as_deref()));
         if let Some(mark) = known.filter(|_| node.temporarily_offline) {
-            return Some((node.name.clone(), mark));
+            return Some(Reserved { node: node.name.clone(), mark, paid: false });
         }
         if !build.in_progress {
             return None;
         }
         let question = self.question(&scheduled.project, node, &scheduled.sent, scheduled.offline_wanted);
         let generation = Arc::clone(&self.generation);
-        let mark = match off_the_runtime(move || generation.build_started(&question.request())).await {
-            policy::Start::Reserve { slot, reason } if node.name != NodeName::BuiltIn => {
-                Some(Mark::of_policy(Some(&build.id), &format!("Reserved by policy {slot}: {reason}")))
-            }
+        let going = match off_the_runtime(move || generation.build_started(&question.request())).await {
             policy::Start::Share { .. } => None,
-            policy::Start::Reserve { .. } | policy::Start::Classic => at_start.then(Mark::of_client),
+            policy::Start::Classic => at_start.then(Going::of_client),
+            policy::Start::Reserve { slot, reason, single_use } => {
+                match self.pay_for(node, &slot, &reason, single_use || scheduled.offline_wanted) {
+                    Some(paid) => Some(Going::reserved(&build.id, &slot, reason, paid)),
+                    None => at_start.then(Going::of_client),
+                }
+            }
         }?;
-        self.mark_offline(&node.name, &mark).await.then(|| (node.name.clone(), mark))
+        let Going { mark, paid, .. } = going.clone();
+        self.mark_offline(&node.name, going).await.then(|| Reserved { node: node.name.clone(), mark, paid })
     }
 
     /// Decides what becomes of the nodes that a build has used, before the terminal packet leaves.
@@ -84,67 +89,95 @@ impl Task<'_> {
         }
         let _looked_at_or_not = self.was_looked_at(FIRST_LOOK).await;
         for node in self.nodes_used(scheduled.project.kind) {
-            let reserved = scheduled.reserved.as_ref().filter(|(name, _)| *name == node.name);
+            let reserved = scheduled.reserved.as_ref().filter(|reserved| reserved.node == node.name);
             match (self.offline_verdict(&node, scheduled, ended).await, reserved) {
-                (Some(mark), _) => drop(self.mark_offline(&node.name, &mark).await),
-                (None, Some((name, mark))) => self.clear_offline(name, mark).await,
+                (Some(going), _) => drop(self.mark_offline(&node.name, going).await),
+                (None, Some(reserved)) => self.clear_offline(reserved).await,
                 (None, None) => {}
             }
         }
     }
 
     /// Asks whether a node goes offline after the build, and returns what is to stand on it then.
-    async fn offline_verdict(&self, node: &Node, scheduled: &Scheduled, ended: &Ended) -> Option<Mark> {
+    async fn offline_verdict(&self, node: &Node, scheduled: &Scheduled, ended: &Ended) -> Option<Going> {
         let build = self.attempt.progress.borrow().build.clone();
         let question = self.question(&scheduled.project, node, &scheduled.sent, scheduled.offline_wanted);
         let outcome = policy::Outcome { result: ended.result, duration: self.whereabouts.duration() };
         let generation = Arc::clone(&self.generation);
-        let (slot, message, single_use) =
+        let (kind, slot, message, single_use) =
             match off_the_runtime(move || generation.build_ended(&question.request(), &outcome)).await {
-                policy::End::Classic => return scheduled.offline_wanted.then(Mark::of_client),
+                policy::End::Classic => return scheduled.offline_wanted.then(Going::of_client),
                 policy::End::Online { .. } => return None,
-                policy::End::Offline { slot, message, single_use, .. }
-                | policy::End::Held { slot, message, single_use, .. } => (slot, message, single_use),
+                policy::End::Offline { slot, message, single_use, .. } => {
+                    (MarkKind::Offline, slot, message, single_use)
+                }
+                policy::End::Held { slot, message, single_use, .. } => (MarkKind::Held, slot, message, single_use),
             };
-        if node.name == NodeName::BuiltIn {
-            return None;
+        match self.pay_for(node, &slot, &message, single_use || scheduled.offline_wanted) {
+            Some(paid) => {
+                let mark = Mark::of_policy(build.as_ref(), &message);
+                Some(Going { mark, kind, policy: Some(slot), message, paid })
+            }
+            // What no policy may do, the client still may.
+            None => scheduled.offline_wanted.then(Going::of_client),
         }
-        // What the client wants anyway is nothing that a policy uses the budget up for.
-        if !single_use
-            && !scheduled.offline_wanted
-            && let Err(limit) = self.spend_on(node)
-        {
-            warn!(
-                controller = %self.attempt.controller, node = %node.name, policy = %slot, reason = message,
-                "a policy wants the node offline, and it stays online: {limit}"
-            );
-            return None;
-        }
-        Some(Mark::of_policy(build.as_ref(), &message))
     }
 
-    fn spend_on(&self, node: &Node) -> Result<(), super::super::offline_budget::Limit> {
+    /// Pays for a policy that wants a node offline, and says whether that cost anything; none if the node has to stay.
+    /// What is for a single use, and what the client wants anyway, is free.
+    fn pay_for(&self, node: &Node, policy: &str, reason: &str, is_free: bool) -> Option<bool> {
+        if is_free && node.name != NodeName::BuiltIn {
+            return Some(false);
+        }
+        let controller = &self.attempt.controller;
         let view = self.site.view.borrow().clone();
-        let controller = view.snapshot.controllers.get(&self.attempt.controller);
-        let nodes = controller.map(|controller| Arc::clone(&controller.nodes)).unwrap_or_default();
+        let nodes = view.snapshot.controllers.get(controller).map(|seen| Arc::clone(&seen.nodes)).unwrap_or_default();
         let labels = &view.snapshot.world.named_labels;
-        self.site.offline_budget.spend(&self.config, &self.attempt.controller, node, &nodes, labels)
+        match self.site.offline_budget.spend(&self.config, controller, node, &nodes, labels, policy) {
+            Ok(()) => Some(true),
+            Err(limit) => {
+                warn!(
+                    %controller, node = %node.name, policy, reason,
+                    "a policy wants the node offline, and it stays online: {limit}"
+                );
+                None
+            }
+        }
     }
 
-    async fn mark_offline(&self, node: &NodeName, mark: &Mark) -> bool {
+    async fn mark_offline(&self, node: &NodeName, going: Going) -> bool {
+        let Going { mark, kind, policy, message, paid } = going;
+        let controller = &self.attempt.controller;
         // Marking twice does no harm.
         let marked = insist(|| async { self.current().client.mark_offline(node, &mark.text).await }).await;
         if let Err(error) = marked {
-            warn!(controller = %self.attempt.controller, %node, %error, "failed to mark node offline");
+            warn!(%controller, %node, %error, "failed to mark node offline");
+            if paid {
+                self.site.offline_budget.give_back(controller, node);
+            }
             return false;
         }
-        info!(controller = %self.attempt.controller, %node, reason = mark.text, "marked node offline");
-        self.site.offline_marks.add(&self.attempt.controller, node);
+        info!(%controller, %node, reason = mark.text, "marked node offline");
+        self.site.offline_marks.add(controller, node);
         self.current().watcher.hurry(Part::Nodes);
+        let noted = OfflineMark {
+            controller: controller.clone(),
+            node: node.clone(),
+            kind,
+            policy: policy.map(|policy| policy.to_string()),
+            message,
+            build: self.attempt.progress.borrow().build.clone(),
+            token: mark.token,
+            marked: SystemTime::now(),
+        };
+        if let Err(error) = self.site.journal.marked_offline(noted).await {
+            warn!(%controller, %node, %error, "failed to journal why a node is offline");
+        }
         true
     }
 
-    async fn clear_offline(&self, node: &NodeName, mark: &Mark) {
+    async fn clear_offline(&self, reserved: &Reserved) {
+        let Reserved { node, mark, paid } = reserved;
         let controller = &self.attempt.controller;
         // Each try looks first, so that what an earlier one has cleared is not marked again.
         match insist(|| async { self.current().client.clear_offline(node, Some(&mark.token)).await }).await {
@@ -159,8 +192,35 @@ impl Task<'_> {
                 return;
             }
         }
-        self.site.offline_marks.remove(controller, node);
+        if *paid {
+            self.site.offline_budget.give_back(controller, node);
+        }
+        self.site.forget_mark(controller, node).await;
         self.current().watcher.hurry(Part::Nodes);
+    }
+}
+
+/// What is to stand on a node, and who wants it there.
+#[derive(Clone)]
+struct Going {
+    mark: Mark,
+    kind: MarkKind,
+    /// None if it is the client's wish.
+    policy: Option<Arc<str>>,
+    message: String,
+    /// Out of the budget on going offline.
+    paid: bool,
+}
+
+impl Going {
+    fn of_client() -> Self {
+        let mark = Mark::of_client();
+        Self { kind: MarkKind::Client, policy: None, message: mark.text.clone(), mark, paid: false }
+    }
+
+    fn reserved(build: &BuildId, policy: &Arc<str>, reason: String, paid: bool) -> Self {
+        let mark = Mark::of_policy(Some(build), &format!("Reserved by policy {policy}: {reason}"));
+        Self { mark, kind: MarkKind::Reserved, policy: Some(Arc::clone(policy)), message: reason, paid }
     }
 }
 

@@ -152,6 +152,7 @@ fn a_file_is_inspected() {
           imports   none
           pure      proven: without imports, a verdict is a function of question and settings
           sha256    DIGEST
+          signed    not known to be: no key is known to hold a signature against: name one in policies.keys, or with --key
           size      SIZE bytes
           limits    fuel 100000000, deadline 2s, memory 67108864 bytes, answer 262144 bytes
     "#]]
@@ -365,7 +366,11 @@ fn the_walk_through_on_the_page_works() {
     );
     let list: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("no-docs-in-js/list.json")).unwrap()).unwrap();
-    let states: Vec<_> =
-        list.as_array().unwrap().iter().map(|policy| (policy["name"].clone(), policy["state"].clone())).collect();
+    let states: Vec<_> = list["policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| (policy["name"].clone(), policy["state"].clone()))
+        .collect();
     assert_eq!(states, [(json!("no-docs-in-js"), json!("live")), (json!("no-docs-on-gpu"), json!("live"))]);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use layshaft::domain::BuildResult;
-use layshaft::policy::{Gate, Gates, SlotState};
+use layshaft::policy::{Gate, Gates, SlotState, Stage};
 
 use crate::support::guest::{Bytes, Guest, LOOP, abstains, named, past_the_gates};
 use crate::support::{SiteBuilder, eventually, fleet, on_both_servers, project};
@@ -19,8 +19,8 @@ fn one_executor() -> SiteBuilder {
 }
 
 on_both_servers! {
-    async fn jobs_that_wait_keep_the_name_that_they_wait_for_unless_a_person_says_otherwise(server) {
-        let site = one_executor().start(server).await;
+    async fn where_no_name_is_kept_jobs_that_wait_keep_out_what_takes_theirs_unless_a_person_says_otherwise(server) {
+        let site = one_executor().keep_names(Duration::ZERO).start(server).await;
         site.offers("a_exec-0", &["build:first"]).await;
         let mut running = site.server.submit("build:first", "u-1", "{}").await;
         running.started().await;
@@ -66,6 +66,26 @@ on_both_servers! {
         site.runtime().policies().reload_accepting([Gate::Table].into()).await;
         site.offers("a_exec-0", &["build:second"]).await;
         site.policy_becomes("names", SlotState::Live, "").await;
+    }
+
+    async fn what_was_kept_out_stays_out_over_a_restart(server) {
+        let gates = Gates { withdrawn_anyway: 0, ..Gates::default() };
+        let mut site = one_executor().gates(gates).start(server).await;
+        site.offers("a_exec-0", &["build:first"]).await;
+        site.drop_policy("10-names.wasm", &naming("second"));
+        site.policy_becomes("names", SlotState::LastGood, "withdraws 2 of 2 functions").await;
+        site.stop_runtime().await;
+        site.start_runtime().await;
+        site.settle().await;
+        site.offers("a_exec-0", &["build:first"]).await;
+        site.policy_becomes("names", SlotState::LastGood, "layshaft policy reload --accept table").await;
+        let policies = site.runtime().policies();
+        assert!(!policies.reload().await.done, "the gate is asked again, and says the same");
+        let report = policies.reload_accepting([Gate::Table].into()).await;
+        assert!(report.done, "{report:?}");
+        let took = policies.standing().last_reload.unwrap().stages;
+        assert!(took[&Stage::Table] > 0 && took.contains_key(&Stage::Swap), "{took:?}");
+        site.offers("a_exec-0", &["build:second"]).await;
     }
 
     async fn a_policy_that_fails_with_every_job_is_rolled_back_by_itself(server) {

@@ -1,6 +1,6 @@
 //! Real Gearman servers, started on a free port of loopback.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use layshaft::gearman::admin::{self, Admin, FunctionStatus, WorkerLine};
 use layshaft::gearman::client::{self, Client, Submission, Submitted, Update};
 use layshaft::gearman::tls::Tls;
 use tempfile::NamedTempFile;
+use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 
 use super::{CLIENT, Pki, eventually, within};
@@ -34,6 +35,8 @@ pub(crate) struct GearmanServer {
     _terminator: Option<Child>,
     /// What it wrote to its standard error.
     log: NamedTempFile,
+    /// Its port while it is down: the kernel gives what nobody holds to the next test that asks for one.
+    held: Option<TcpSocket>,
 }
 
 impl GearmanServer {
@@ -42,7 +45,7 @@ impl GearmanServer {
         let log = NamedTempFile::new().unwrap();
         let process = spawn(kind, port, &log);
         let address = format!("127.0.0.1:{port}");
-        let mut server = Self { kind, address, tls: None, process, _terminator: None, log };
+        let mut server = Self { kind, address, tls: None, process, _terminator: None, log, held: None };
         server.wait_until_up().await;
         server
     }
@@ -59,7 +62,8 @@ impl GearmanServer {
                 (spawn(kind, inner, &log), Some(spawn_stunnel(port, inner, pki, &log)))
             }
         };
-        let mut server = Self { kind, address, tls: Some(pki.clone()), process, _terminator: terminator, log };
+        let mut server =
+            Self { kind, address, tls: Some(pki.clone()), process, _terminator: terminator, log, held: None };
         server.wait_until_up().await;
         server
     }
@@ -81,14 +85,17 @@ impl GearmanServer {
         assert!(self.process.try_wait().unwrap().is_none(), "the gearman server ended at once; is the port taken?");
     }
 
+    /// Kills the server. Whoever connects is refused until it is started again.
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await.unwrap();
+        self.held.get_or_insert_with(|| hold(self.address.parse().unwrap()));
     }
 
     /// Kills the server, if it still runs, and starts another one in its place.
     pub(crate) async fn restart(&mut self) {
         self.kill().await;
         let port = self.address.rsplit(':').next().unwrap().parse().unwrap();
+        self.held = None;
         self.process = spawn(self.kind, port, &self.log);
         self.wait_until_up().await;
     }
@@ -301,6 +308,15 @@ fn start(mut command: Command, log: &NamedTempFile) -> Child {
         Ok(child) => child,
         Err(error) => panic!("{command:?} cannot be started ({error}); `tests/run` installs what the tests need"),
     }
+}
+
+/// Keeps a port without listening there.
+fn hold(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Connections of whoever had it before may still be closing.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 /// Asks the kernel for a port that is free now.

@@ -39,6 +39,8 @@ pub(crate) struct SiteBuilder {
     pub(crate) policies: Vec<(String, Vec<u8>)>,
     pub(crate) slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
+    limits: policy::Limits,
+    keep_names: Duration,
     pub(crate) serve: bool,
     start_latency: Duration,
     gearman: Option<String>,
@@ -72,6 +74,8 @@ pub(crate) struct Site {
     silence: Option<Duration>,
     slots: BTreeMap<String, policy::SlotGuard>,
     gates: policy::Gates,
+    limits: policy::Limits,
+    keep_names: Duration,
     serve: bool,
     poll: Intervals,
     /// The addresses under which the runtime knows its servers.
@@ -92,6 +96,9 @@ impl SiteBuilder {
             policies: Vec::new(),
             slots: BTreeMap::new(),
             gates: policy::Gates::default(),
+            // The backstop must not come before the fuel is gone, however busy the machine is.
+            limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },
+            keep_names: Duration::from_secs(600),
             serve: true,
             start_latency: Duration::ZERO,
             gearman: None,
@@ -209,6 +216,24 @@ impl SiteBuilder {
         self
     }
 
+    /// Says what a call of a policy may cost.
+    pub(crate) fn limits(mut self, limits: policy::Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Puts a policy on trial.
+    pub(crate) fn on_trial(mut self, policy: &str) -> Self {
+        self.slots.entry(policy.to_owned()).or_default().mode = policy::Mode::Monitor;
+        self
+    }
+
+    /// Says how long names stay that policies no longer give.
+    pub(crate) fn keep_names(mut self, keep_names: Duration) -> Self {
+        self.keep_names = keep_names;
+        self
+    }
+
     /// Adds one of the example policies to the folder, under a file name.
     pub(crate) fn example_policy(mut self, file: &str, name: &str) -> Self {
         self.policies.push((file.to_owned(), example_policy(name)));
@@ -281,6 +306,8 @@ impl SiteBuilder {
             silence: self.silence,
             slots: self.slots,
             gates: self.gates,
+            limits: self.limits,
+            keep_names: self.keep_names,
             serve: self.serve,
             poll: self.poll,
             stop: CancellationToken::new(),
@@ -324,9 +351,9 @@ impl Site {
             state: Some(self.folder.path().join("state")),
             slots: self.slots.clone(),
             gates: self.gates.clone(),
+            keep_names: self.keep_names,
             quiet: Duration::from_millis(50),
-            // The backstop must not come before the fuel is gone, however busy the machine is.
-            limits: policy::Limits { deadline: PATIENCE, ..policy::Limits::default() },
+            limits: self.limits.clone(),
             ..policy::Config::new(self.folder.path().join("policies"))
         };
         let policies = Arc::new(Policies::open(policies).unwrap());
@@ -498,7 +525,7 @@ impl Site {
     /// Puts a policy in force that a person would have to say yes to.
     pub(crate) async fn impose_policy(&self, file: &str, content: &[u8]) {
         self.drop_policy(file, content);
-        let gates = [policy::Gate::Table, policy::Gate::Orphans].into();
+        let gates = policy::Gate::WAIVABLE.into();
         let report = self.runtime().policies().reload_accepting(gates).await;
         assert_eq!(report.refused, []);
     }

@@ -7,6 +7,7 @@ mod support;
 
 mod replay;
 mod site;
+mod table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use site::Site;
 use support::{Samples, Spread};
+use table::{Asked, Table};
 
 const ALLOWLIST: &str = "parameter-allowlist";
 const HIERARCHY: &str = "label-hierarchy";
@@ -61,6 +63,16 @@ async fn main() -> anyhow::Result<()> {
     let took = replay::replay(&site, &policies, ALLOWLIST)?;
     println!("\n{} recorded decisions, put to what is in force and to a candidate", replay::RECORDS);
     println!("  milliseconds in all {:>32.0}", took.as_secs_f64() * 1e3);
+
+    let table = Table::measure()?;
+    println!("\nthe questions of a whole table, 100 classes of nodes x 8000 projects");
+    for (what, Asked { questions, took }) in [
+        ("matching.matches, remembered by label", table.matching),
+        ("naming.names, each project by itself", table.naming),
+    ] {
+        let each = took.as_secs_f64() * 1e6 / f64::from(u32::try_from(questions)?);
+        println!("  {what:<42} {questions:>9} in {:.2} s, {each:.2} microseconds each", took.as_secs_f64());
+    }
 
     println!("\nfrom a dropped file to its generation, milliseconds; median [min..max] of {DROPS} drops");
     println!("  both policies at start: {:.0}", opening.as_secs_f64() * 1e3);

@@ -2,10 +2,11 @@
 """What a change of policies costs a running site: from a file's arrival to the generation that has it, and the jobs meanwhile.
 
     cargo build --release
-    benches/reload.py target/release/layshaft                          # the demo's fleet and a large one, a Rust policy
-    benches/reload.py target/release/layshaft --large policy.wasm      # and a large module, such as one of JavaScript
+    benches/reload.py target/release/layshaft                          # the demo's fleet and a large one, a policy in Rust
+    benches/reload.py target/release/layshaft --large large.wasm       # and a large module; README.md says how it is built
 
-Each drop is the policy with other bytes behind it, moved into the folder in one step. The quiet period is the default.
+Each drop is a policy with other bytes behind it, moved into the folder in one step. The quiet period is the default.
+Windows with drops and idle ones take turns, so that what else the machine does falls on both.
 Linux only; everything listens on loopback, on free ports.
 """
 
@@ -23,12 +24,33 @@ import tempfile
 import threading
 import time
 
-from fleet import Process, can_connect, free_port, settle, wait
+from fleet import Process, can_connect, free_port, settle, wait, workers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-POLICY = "label-hierarchy"
+IN_FORCE = ["folder-names", "label-hierarchy", "parameter-allowlist", "single-use-nodes"]
+REPLACED = "label-hierarchy"
 QUIET = 0.5
 JOBS_AT_ONCE = 8
+
+# As layshaft demo has them.
+DEMO_NODES = {
+    "alpha": [("alpha-1", 2, ["ubuntu-22.04"]), ("alpha-2", 2, ["ubuntu-24.04", "gpu-2"]), ("alpha-mac", 1, ["macos"])],
+    "beta": [("beta-1", 2, ["ubuntu-24.04"]), ("beta-gpu", 1, ["ubuntu-24.04", "gpu-8"]), ("beta-once", 1, ["single-use"])],
+}
+DEMO_PROJECTS = [("lint", "ubuntu"), ("shop/web/test", "ubuntu"), ("shop/api/test", "ubuntu"), ("train", '"gpu>=4"'),
+                 ("deploy", "single-use"), ("app", "macos")]
+
+ALLOWLIST = """
+[[settings.deny]]
+name = "internals"
+parameter = "JENKINS_*"
+
+[[settings.rules]]
+name = "everything else"
+projects = ["**"]
+allow = ["ZUUL_*", "CHANGE"]
+drop = ["DEBUG_*"]
+"""
 
 
 class Socket(http.client.HTTPConnection):
@@ -47,26 +69,41 @@ class Socket(http.client.HTTPConnection):
         return json.loads(self.getresponse().read())
 
 
-def node(name, labels):
-    return {"name": name, "executors": 2, "labels": labels}
+def example(policy):
+    return (ROOT / "policies" / policy / f"{policy}.wasm").read_bytes()
 
 
-def fleet(controllers, classes, projects):
-    """Returns a fleet in which every node has labels of its own and a twin, and projects ask for one of sixty labels."""
-    def controller(number):
-        nodes = []
+def node(name, executors, labels):
+    return {"name": name, "executors": executors, "labels": labels}
+
+
+def project(name, label=None):
+    # Builds take no time, so that what is measured is the way of a job.
+    parameters = [{"name": "ZUUL_UUID"}, {"name": "CHANGE"}, {"name": "NODE", "kind": "node"}]
+    offered = {"full_name": name, "concurrent": True, "duration": "0s", "parameters": parameters}
+    return dict(offered, label=label) if label else offered
+
+
+def controllers(nodes_by_controller, projects):
+    built = lambda nodes: {"quiet_period": "0s", "nodes": nodes, "projects": projects + [project("probe")]}
+    return {name: built(nodes) for name, nodes in nodes_by_controller.items()}
+
+
+def demo():
+    projects = [project(name, label) for name, label in DEMO_PROJECTS]
+    return controllers({name: [node(*one) for one in nodes] for name, nodes in DEMO_NODES.items()}, projects)
+
+
+def large(count, classes, projects):
+    """Nodes have labels of their own and a twin each; projects ask for one of sixty labels. All controllers together have
+    so many projects."""
+    def nodes(number):
         for index in range(classes):
             labels = ["linux", f"ubuntu-{index % 12 + 12}.04", f"gpu-{index % 8}", f"class-{index}"]
-            nodes += [node(f"node-{number}-{index}{twin}", labels) for twin in "ab"]
-        wanted = [f"ubuntu-{index % 12 + 12}.04 && \"gpu>={index // 12}\"" for index in range(60)]
-        offered = [
-            {"full_name": f"team-{index % 20}/project-{number}-{index}", "label": wanted[index % 60], "concurrent": True,
-             "duration": "0s", "parameters": [{"name": "UUID"}, {"name": "NODE", "kind": "node"}]}
-            for index in range(projects)
-        ]
-        offered.append({"full_name": "probe", "concurrent": True, "duration": "0s", "parameters": [{"name": "UUID"}]})
-        return {"quiet_period": "0s", "nodes": nodes, "projects": offered}
-    return {"controllers": {f"ci{number}": controller(number) for number in range(controllers)}}
+            yield from (node(f"node-{number}-{index}{twin}", 2, labels) for twin in "ab")
+    wanted = [f"ubuntu-{index % 12 + 12} && \"gpu>={index // 12}\"" for index in range(60)]
+    offered = [project(f"team-{index % 20}/project-{index}", wanted[index % 60]) for index in range(projects // count)]
+    return controllers({f"ci{number}": list(nodes(number)) for number in range(count)}, offered)
 
 
 def toml(value):
@@ -80,7 +117,7 @@ def toml(value):
 
 def write_fleet(path, value):
     lines = []
-    for name, controller in value["controllers"].items():
+    for name, controller in value.items():
         lines.append(f"[controllers.{name}]\nquiet_period = {toml(controller['quiet_period'])}")
         for kind in ("nodes", "projects"):
             for item in controller[kind]:
@@ -104,7 +141,7 @@ class Jobs:
         count = 0
         while not self.ending.is_set():
             unique = f"{os.getpid()}-{number}-{count}"
-            body = b"\0".join([function.encode(), unique.encode(), json.dumps({"UUID": unique}).encode()])
+            body = b"\0".join([function.encode(), unique.encode(), json.dumps({"ZUUL_UUID": unique, "CHANGE": "1"}).encode()])
             began = time.monotonic()
             connection.sendall(b"\0REQ" + struct.pack(">II", 7, len(body)) + body)
             while True:
@@ -139,96 +176,116 @@ def ms(seconds):
 
 
 def p99(seconds):
-    return sorted(seconds)[max(0, len(seconds) * 99 // 100 - 1)] * 1e3
+    return sorted(seconds)[len(seconds) * 99 // 100] * 1e3
 
 
-def drop(module, folder, home, count):
-    """A custom section behind it makes it another file that decides the same."""
-    beside = home / "next.wasm"
-    beside.write_bytes(module + bytes([0, 9, 4]) + b"note" + struct.pack("<I", count))
-    beside.rename(folder / f"10-{POLICY}.wasm")
+class Site:
+    """Simulated controllers, a server, and the daemon with the policies of the demo between them."""
 
-
-def measure(binary, title, sizes, modules, drops):
-    print(f"\n{title}; load {os.getloadavg()[0]:.0f}")
-    with tempfile.TemporaryDirectory() as home:
-        home = pathlib.Path(home)
-        folder = home / "policies"
-        folder.mkdir()
-        example = ROOT / "policies" / POLICY / POLICY
-        (folder / f"10-{POLICY}.wasm").write_bytes(example.with_suffix(".wasm").read_bytes())
-        (folder / f"10-{POLICY}.toml").write_bytes(example.with_suffix(".toml").read_bytes())
-        write_fleet(home / "fleet.toml", fleet(*sizes))
+    def __init__(self, binary, fleet, home):
+        self.home, self.folder, self.count = home, home / "policies", 0
+        self.folder.mkdir()
+        for number, name in enumerate(IN_FORCE, 1):
+            (self.folder / f"{number}0-{name}.wasm").write_bytes(example(name))
+        (self.folder / "30-parameter-allowlist.toml").write_text(ALLOWLIST)
+        write_fleet(home / "fleet.toml", fleet)
         config = home / "layshaft.toml"
-        simulator = Process(binary, "simulate", "--json", "--listen", "127.0.0.1:0", "--config", config, "--token", "t",
-                            "--fleet", home / "fleet.toml", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.simulator = Process(binary, "simulate", "--json", "--listen", "127.0.0.1:0", "--config", config, "--token", "t",
+                                 "--fleet", home / "fleet.toml", **quiet)
         wait("the simulated controllers listen", config.exists)
+        time.sleep(0.5)
         with config.open("a") as more:
-            more.write(f"\n[policies]\nfolder = {json.dumps(str(folder))}\nstate = {json.dumps(str(home / 'state'))}\n"
-                       f"[policies.slots.{POLICY}]\ngrants = [\"widen\", \"labels\"]\n")
-        port = free_port()
-        server = Process(binary, "server", "--port", port, stderr=subprocess.DEVNULL)
-        wait("the server listens", lambda: can_connect(port))
+            more.write(f"\n[policies]\nfolder = {json.dumps(str(self.folder))}\nstate = {json.dumps(str(home / 'state'))}\n"
+                       "[policies.slots.label-hierarchy]\ngrants = [\"widen\", \"labels\"]\n"
+                       "[policies.slots.single-use-nodes]\ngrants = [\"labels\"]\nsingle_use = true\n")
+        self.port = free_port()
+        self.server = Process(binary, "server", "--port", self.port, **quiet)
+        wait("the server listens", lambda: can_connect(self.port))
         control = home / "control.sock"
-        environment = dict(os.environ, LAYSHAFT_GEARMAN_SERVER=f"127.0.0.1:{port}", LAYSHAFT_CONTROL_SOCKET=str(control))
-        daemon = Process(binary, "run", "--config", config, env=environment, stderr=(home / "log").open("w"))
-        try:
-            settle_first(port)
-            for name, module in modules:
-                measure_module(name, module, folder, home, control, port, drops)
-            print(f"  daemon {daemon.memory()[0]:.0f} MiB, at most {daemon.memory()[1]:.0f}")
-        finally:
-            for process in (daemon, server, simulator):
-                process.end()
+        environment = dict(os.environ, LAYSHAFT_GEARMAN_SERVER=f"127.0.0.1:{self.port}", LAYSHAFT_CONTROL_SOCKET=str(control))
+        self.daemon = Process(binary, "run", "--config", config, env=environment, stdout=subprocess.DEVNULL,
+                              stderr=(home / "log").open("w"))
+        wait("the probe is offered", lambda: workers(self.port).get("build:probe"), patience=900)
+        settle(self.port)
+        self.control = Socket(control)
+
+    def end(self):
+        for process in (self.daemon, self.server, self.simulator):
+            process.end()
+
+    def policies(self):
+        return self.control.read("/api/v1/policies")
+
+    def drop(self, file, module):
+        """Moves a module into the folder, with a custom section behind it that makes it another one which decides the same.
+
+        Returns the time until it was in force, and until the folder was done with."""
+        self.count += 1
+        beside = self.home / "next.wasm"
+        beside.write_bytes(module + bytes([0, 9, 4]) + b"note" + struct.pack("<I", self.count))
+        before = self.policies()["generation"]
+        began, by_clock = time.monotonic(), time.time()
+        beside.rename(self.folder / file)
+        while (now := self.policies())["generation"] == before:
+            if sum(now["refusals"].values()) or time.monotonic() - began > 120:
+                raise SystemExit("the file did not come into force: " + json.dumps(now, indent=1))
+            time.sleep(0.02)
+        at = now["last_reload"]["at"]
+        live = at["secs_since_epoch"] + at["nanos_since_epoch"] / 1e9 - by_clock
+        return live, (began, began + live), now["last_reload"]
 
 
-def settle_first(port):
-    from fleet import workers
-    wait("the probe is offered", lambda: workers(port).get("build:probe"), patience=900)
-    settle(port)
-
-
-def measure_module(name, module, folder, home, control, port, drops):
-    asking = Socket(control)
-    generation = lambda: max(slot["generation"] for slot in asking.read("/api/v1/policies"))
-    jobs = Jobs(port, "build:probe")
-    time.sleep(20)
-    idle = [took for _, took in jobs.end()]
-    jobs = Jobs(port, "build:probe")
-    live, spans, stages = [], [], []
-    for count in range(drops):
-        time.sleep(1)
-        before, began = generation(), time.monotonic()
-        drop(module, folder, home, count + len(name) * 1000)
-        while generation() == before:
-            if time.monotonic() - began > 120:
-                raise SystemExit("the file never went live: " + json.dumps(asking.read("/api/v1/policies")))
-            time.sleep(0.005)
-        live.append(time.monotonic() - began)
-        spans.append((began, time.monotonic()))
-    done = jobs.end()
-    during = [took for began, took in done if any(began < end and began + took > start for start, end in spans)]
+def measure_module(site, name, file, module, drops):
+    live, during, idle, stages = [], [], [], {}
+    site.drop(file, module)
+    for _ in range(drops):
+        jobs = Jobs(site.port, "build:probe")
+        time.sleep(1.5)
+        took, (began, ended), cost = site.drop(file, module)
+        live.append(took)
+        for stage, microseconds in [*cost["stages"].items(), ("all stages", cost["microseconds"])]:
+            stages.setdefault(stage, []).append(microseconds / 1e6)
+        time.sleep(0.5)
+        for submitted, took in jobs.end():
+            overlaps = submitted < ended and submitted + took > began + QUIET
+            before = submitted + took < began
+            if overlaps or before:
+                (during if overlaps else idle).append(took)
     print(f"  {name}, {len(module) / 1e3:.0f} KB: file to live {ms(live)} ms, of it {QUIET * 1e3:.0f} the quiet period")
-    print(f"    jobs: p99 {p99(idle):.0f} ms of {len(idle)} while idle, {p99(during):.0f} ms of {len(during)} during reloads")
-    for slot in asking.read("/api/v1/policies"):
-        if slot.get("reload"):
-            print(f"    last reload by stage: {json.dumps(slot['reload'])}")
+    print("    " + ", ".join(f"{stage} {ms(times)}" for stage, times in stages.items()))
+    medians = [statistics.median(times) * 1e3 for times in (idle, during)]
+    print(f"    jobs: median {medians[0]:.1f} ms and p99 {p99(idle):.1f} ms of {len(idle)} while idle; {medians[1]:.1f} ms and "
+          f"{p99(during):.1f} ms of {len(during)} during reloads, p99 {p99(during) / p99(idle):.2f} times the idle one", flush=True)
+
+
+def measure(binary, title, fleet, modules, drops):
+    print(f"\n{title}; load {os.getloadavg()[0]:.0f}", flush=True)
+    with tempfile.TemporaryDirectory() as home:
+        site = Site(binary, fleet, pathlib.Path(home))
+        try:
+            for name, file, module in modules:
+                measure_module(site, name, file, module, drops)
+            print(f"  daemon {site.daemon.memory()[0]:.0f} MiB, at most {site.daemon.memory()[1]:.0f}")
+        finally:
+            site.end()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
-    parser.add_argument("--large", type=pathlib.Path, help="a module for the hook `matching` that abstains")
-    parser.add_argument("--drops", type=int, default=5)
-    parser.add_argument("--only", choices=["demo", "large"])
+    parser.add_argument("--large", type=pathlib.Path, help="a module for the hook `matching` that abstains without settings")
+    parser.add_argument("--drops", type=int, default=20)
+    parser.add_argument("--only", choices=["demo", "large"], help="one fleet")
     options = parser.parse_args()
-    modules = [("Rust", (ROOT / "policies" / POLICY / f"{POLICY}.wasm").read_bytes())]
+    modules = [(REPLACED, f"20-{REPLACED}.wasm", example(REPLACED))]
     if options.large:
-        modules.append((options.large.name, options.large.read_bytes()))
+        modules.append((options.large.stem, f"50-{options.large.stem}.wasm", options.large.read_bytes()))
     if options.only != "large":
-        measure(options.binary, "a small site: 2 controllers, 8 nodes and 20 projects each", (2, 4, 20), modules, options.drops)
+        measure(options.binary, "the demo's fleet: 2 controllers, 3 nodes and 6 projects each", demo(), modules, options.drops)
     if options.only != "demo":
-        measure(options.binary, "a large site: 8 controllers, 100 classes of 2 nodes and 1000 projects each", (8, 100, 1000), modules, options.drops)
+        title = "a large fleet: 8 controllers, each with 100 classes of 2 nodes and 1000 projects"
+        measure(options.binary, title, large(8, 100, 8000), modules, options.drops)
 
 
 if __name__ == "__main__":

@@ -9,33 +9,7 @@ use super::{Decide, Engine};
 use crate::question::{Answer, Question};
 
 /// The rule in the words of parameter-allowlist.
-const LISTS: &str = r#"
-settings.deny = [{ name = "loader", parameter = "LD_PRELOAD", reason = "it would run code on the node" }]
-
-[[settings.rules]]
-name = "team-a"
-projects = ["team-a/**"]
-allow = ["ZUUL_*", "BRANCH", "VERSION", "TARGET"]
-
-[[settings.rules]]
-name = "team-b"
-projects = ["team-b/**"]
-allow = ["ZUUL_*", "GERRIT_REFSPEC", "GERRIT_BRANCH", "BUILD_TYPE"]
-
-[[settings.rules]]
-name = "team-c"
-projects = ["team-c/**"]
-allow = ["ZUUL_*", "RELEASE_BRANCH", "VERSION", "DEPLOY_TARGET"]
-
-[[settings.rules]]
-name = "team-d"
-projects = ["team-d/**"]
-allow = ["ZUUL_*", "SUITE", "SEED", "RETRIES"]
-
-[[settings.rules]]
-name = "others"
-allow = ["ZUUL_*"]
-"#;
+const LISTS: &str = include_str!("../../../../policy/question.toml");
 
 #[derive(Clone, Copy)]
 pub(super) enum Guest {

@@ -16,10 +16,12 @@ import json
 import os
 import pathlib
 import queue
+import signal
 import socket
 import statistics
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -132,7 +134,7 @@ class Jobs:
     def __init__(self, port, function):
         self.took = queue.SimpleQueue()
         self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self.work, args=(port, function, number)) for number in range(JOBS_AT_ONCE)]
+        self.threads = [threading.Thread(target=self.work, args=(port, function, number), daemon=True) for number in range(JOBS_AT_ONCE)]
         for thread in self.threads:
             thread.start()
 
@@ -182,8 +184,11 @@ def p99(seconds):
 class Site:
     """Simulated controllers, a server, and the daemon with the policies of the demo between them."""
 
-    def __init__(self, binary, fleet, home):
-        self.home, self.folder, self.count = home, home / "policies", 0
+    def __init__(self, home):
+        self.home, self.folder, self.count, self.processes = home, home / "policies", 0, []
+
+    def open(self, binary, fleet):
+        home = self.home
         self.folder.mkdir()
         for number, name in enumerate(IN_FORCE, 1):
             (self.folder / f"{number}0-{name}.wasm").write_bytes(example(name))
@@ -191,27 +196,33 @@ class Site:
         write_fleet(home / "fleet.toml", fleet)
         config = home / "layshaft.toml"
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.simulator = Process(binary, "simulate", "--json", "--listen", "127.0.0.1:0", "--config", config, "--token", "t",
-                                 "--fleet", home / "fleet.toml", **quiet)
+        self.start(binary, "simulate", "--json", "--listen", "127.0.0.1:0", "--config", config, "--token", "t",
+                   "--fleet", home / "fleet.toml", **quiet)
         wait("the simulated controllers listen", config.exists)
         time.sleep(0.5)
         with config.open("a") as more:
             more.write(f"\n[policies]\nfolder = {json.dumps(str(self.folder))}\nstate = {json.dumps(str(home / 'state'))}\n"
+                       "[policies.limits]\ncompile_timeout = \"10m\"\n" # else a busy machine refuses the large one
                        "[policies.slots.label-hierarchy]\ngrants = [\"widen\", \"labels\"]\n"
                        "[policies.slots.single-use-nodes]\ngrants = [\"labels\"]\nsingle_use = true\n")
         self.port = free_port()
-        self.server = Process(binary, "server", "--port", self.port, **quiet)
+        self.start(binary, "server", "--port", self.port, **quiet)
         wait("the server listens", lambda: can_connect(self.port))
         control = home / "control.sock"
         environment = dict(os.environ, LAYSHAFT_GEARMAN_SERVER=f"127.0.0.1:{self.port}", LAYSHAFT_CONTROL_SOCKET=str(control))
-        self.daemon = Process(binary, "run", "--config", config, env=environment, stdout=subprocess.DEVNULL,
-                              stderr=(home / "log").open("w"))
+        self.daemon = self.start(binary, "run", "--config", config, env=environment, stdout=subprocess.DEVNULL,
+                                 stderr=(home / "log").open("w"))
         wait("the probe is offered", lambda: workers(self.port).get("build:probe"), patience=900)
         settle(self.port)
         self.control = Socket(control)
 
+    def start(self, *command, **settings):
+        process = Process(*command, **settings)
+        self.processes.append(process)
+        return process
+
     def end(self):
-        for process in (self.daemon, self.server, self.simulator):
+        for process in reversed(self.processes):
             process.end()
 
     def policies(self):
@@ -228,7 +239,7 @@ class Site:
         began, by_clock = time.monotonic(), time.time()
         beside.rename(self.folder / file)
         while (now := self.policies())["generation"] == before:
-            if sum(now["refusals"].values()) or time.monotonic() - began > 120:
+            if sum(now["refusals"].values()) or time.monotonic() - began > 600:
                 raise SystemExit("the file did not come into force: " + json.dumps(now, indent=1))
             time.sleep(0.02)
         at = now["last_reload"]["at"]
@@ -262,8 +273,9 @@ def measure_module(site, name, file, module, drops):
 def measure(binary, title, fleet, modules, drops):
     print(f"\n{title}; load {os.getloadavg()[0]:.0f}", flush=True)
     with tempfile.TemporaryDirectory() as home:
-        site = Site(binary, fleet, pathlib.Path(home))
+        site = Site(pathlib.Path(home))
         try:
+            site.open(binary, fleet)
             for name, file, module in modules:
                 measure_module(site, name, file, module, drops)
             print(f"  daemon {site.daemon.memory()[0]:.0f} MiB, at most {site.daemon.memory()[1]:.0f}")
@@ -278,6 +290,8 @@ def main():
     parser.add_argument("--drops", type=int, default=20)
     parser.add_argument("--only", choices=["demo", "large"], help="one fleet")
     options = parser.parse_args()
+    # So that nothing is left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     modules = [(REPLACED, f"20-{REPLACED}.wasm", example(REPLACED))]
     if options.large:
         modules.append((options.large.stem, f"50-{options.large.stem}.wasm", options.large.read_bytes()))

@@ -32,8 +32,7 @@ pub(crate) struct Decided {
 pub(crate) fn measure() -> anyhow::Result<Vec<Decided>> {
     let lists = settings_of(LISTS).map_err(anyhow::Error::msg)?;
     let rule = decided("a rule in Rust", "benches/peers/policy/guests/rule-layshaft.wasm", "{}")?;
-    let allowlist =
-        decided("parameter-allowlist", "policies/parameter-allowlist/parameter-allowlist.wasm", &lists)?;
+    let allowlist = decided("parameter-allowlist", "policies/parameter-allowlist/parameter-allowlist.wasm", &lists)?;
     Ok(vec![rule, allowlist])
 }
 

@@ -5,8 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod question;
 mod replay;
 mod site;
+mod table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,8 +21,10 @@ use layshaft::policy::{Controller, Filtered, Generation, Policies, Request, Worl
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use question::Decided;
 use site::Site;
 use support::{Samples, Spread};
+use table::{Asked, Table};
 
 const ALLOWLIST: &str = "parameter-allowlist";
 const HIERARCHY: &str = "label-hierarchy";
@@ -50,7 +54,15 @@ async fn main() -> anyhow::Result<()> {
     let opening = opened.elapsed();
     ensure!(policies.readiness().is_empty(), "policies are not in force: {:?}", policies.readiness());
 
-    println!("one decision, microseconds {:>27} {:>9} {:>9}", "samples", "p50", "p99");
+    println!("a question of real size, microseconds {:>22} {:>9} {:>9} {:>9}", "samples", "p50", "p99", "fuel");
+    for Decided { policy, kept, kept_fuel, fresh, fresh_fuel } in question::measure()? {
+        for (how, samples, fuel) in [("kept", kept, kept_fuel), ("fresh", fresh, fresh_fuel)] {
+            let what = format!("{policy}, {how}");
+            println!("  {what:<48} {:>9} {:>9.2} {:>9.2} {fuel:>9}", samples.len(), samples.p50(), samples.p99());
+        }
+    }
+
+    println!("\none decision, microseconds {:>27} {:>9} {:>9}", "samples", "p50", "p99");
     print("parameters.filter, a fresh instance", &filters(&policies)?);
     print("the same through spawn_blocking", &filters_off_the_runtime(&policies).await?);
     let matching = matching(&policies)?;
@@ -61,6 +73,17 @@ async fn main() -> anyhow::Result<()> {
     let took = replay::replay(&site, &policies, ALLOWLIST)?;
     println!("\n{} recorded decisions, put to what is in force and to a candidate", replay::RECORDS);
     println!("  milliseconds in all {:>32.0}", took.as_secs_f64() * 1e3);
+
+    let table = Table::measure()?;
+    println!("\nthe questions of a whole table, {} classes of nodes x {} projects", table::CLASSES, table::PROJECTS);
+    for (what, Asked { questions, took }) in [
+        ("matching.matches, 60 labels, remembered", table.matching),
+        ("matching.matches, a label for each project", table.matching_each),
+        ("naming.names, each project by itself", table.naming),
+    ] {
+        let each = took.as_secs_f64() * 1e6 / f64::from(u32::try_from(questions)?);
+        println!("  {what:<42} {questions:>9} in {:.2} s, {each:.2} microseconds each", took.as_secs_f64());
+    }
 
     println!("\nfrom a dropped file to its generation, milliseconds; median [min..max] of {DROPS} drops");
     println!("  both policies at start: {:.0}", opening.as_secs_f64() * 1e3);

@@ -20,7 +20,7 @@ use super::question::{MatchingQuestion, NamingQuestion, NodeClass};
 use super::record::Composed;
 use super::recorder::Recorder;
 use super::redaction::{Raw, Spoken};
-use super::seat::{Seat, TrialKey, Words};
+use super::seat::{Seat, TrialKey, Words, WrittenOut};
 use super::verdict::{Explained, MatchingAnswer, NamingAnswer};
 use super::would;
 use super::written::Written;
@@ -41,6 +41,7 @@ pub struct Pass<'g> {
     monitor: &'g Monitor,
     seats: Vec<Seat<'g>>,
     words: Words,
+    written: WrittenOut,
     samples: Samples<'g>,
 }
 
@@ -58,7 +59,14 @@ impl<'g> Pass<'g> {
         let recorder = generation.recorder.as_deref().filter(|recorder| recorder.is_heard());
         let left = recorder.map_or(0, |recorder| recorder.most_of_pass);
         let samples = Samples { recorder, generation: generation.number, left };
-        Self { world, monitor: &generation.monitor, seats, words: Words::default(), samples }
+        Self {
+            world,
+            monitor: &generation.monitor,
+            seats,
+            words: Words::default(),
+            written: WrittenOut::default(),
+            samples,
+        }
     }
 
     /// Decides whether a project runs on a node; `classic` is what Jenkins itself would say.
@@ -98,7 +106,6 @@ impl<'g> Pass<'g> {
         let atoms = expression.map(Expression::atoms).unwrap_or_default();
         let own = atoms.iter().filter(|atom| node.labels.contains(**atom)).map(|&atom| atom.to_owned()).collect();
         let (mut heard, mut on_trial) = (Vec::new(), Vec::new());
-        let mut expression_text: Option<Option<String>> = None;
         for (number, seat) in self.seats.iter_mut().enumerate() {
             if !seat.speaks(Hook::Matching, controller, project, node) {
                 continue;
@@ -106,13 +113,12 @@ impl<'g> Pass<'g> {
             let sees_project = seat.slot.sight.project;
             let controller_number = self.words.number(controller.name.as_str());
             let class = seat.class(controller_number, node, &self.world.named_labels);
-            // Written out once, and not at all where no policy is asked.
-            let expression_text = expression_text.get_or_insert_with(|| expression.map(ToString::to_string));
+            let expression_text = expression.map(|expression| self.written.text_of(expression));
             let key = (
                 controller_number,
                 sees_project.then(|| self.words.number(project.name.full())),
                 project.kind,
-                expression_text.as_deref().map(|text| self.words.number(text)),
+                expression_text.map(|text| self.words.number(text)),
                 class,
                 classic,
             );
@@ -120,7 +126,7 @@ impl<'g> Pass<'g> {
                 controller: controller.name.as_str().to_owned(),
                 project: sees_project.then(|| need::project(project)),
                 kind: project.kind,
-                expression: expression_text.clone(),
+                expression: expression_text.map(str::to_owned),
                 atoms: atoms.iter().map(|&atom| atom.to_owned()).collect(),
                 node,
                 classic,

@@ -1,6 +1,6 @@
 //! A slot during a pass: its instance, what it was asked already, and how it fared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tracing::error;
@@ -14,6 +14,7 @@ use super::question::{MatchingQuestion, NamingQuestion, NodeClass};
 use super::tally::{Cost, Word};
 use super::verdict::{Explained, MatchingAnswer, NamingAnswer};
 use crate::domain::{Node, NodeName, Project, ProjectKind};
+use crate::label::Expression;
 
 /// Failures after which a slot counts as failed for the rest of the pass: an endless loop must not be paid for once
 /// per question.
@@ -64,7 +65,18 @@ pub(super) enum TrialKey {
 
 /// Numbers for texts, in order of appearance.
 #[derive(Debug, Default)]
-pub(super) struct Words(BTreeMap<String, u32>);
+pub(super) struct Words {
+    numbers: BTreeMap<String, u32>,
+    /// Those that were asked for of late, the next to go last.
+    recent: VecDeque<(String, u32)>,
+}
+
+/// A pass asks about one controller, project and label expression at a time, and about the atoms of some nodes.
+const RECENT: usize = 6;
+
+/// The label expression that was asked about last, as Jenkins writes it.
+#[derive(Debug, Default)]
+pub(super) struct WrittenOut(Option<(Expression, String)>);
 
 impl<'g> Seat<'g> {
     pub(super) fn new(slot: &'g Arc<Slot>) -> Self {
@@ -215,12 +227,25 @@ impl<'g> Seat<'g> {
 
 impl Words {
     pub(super) fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.0.get(text) {
-            return *number;
+        if let Some(place) = self.recent.iter().position(|(known, _)| known == text) {
+            self.recent.swap(0, place);
+            return self.recent[0].1;
         }
-        let next = number(self.0.len());
-        self.0.insert(text.to_owned(), next);
-        next
+        let next = number(self.numbers.len());
+        let number = match self.numbers.get(text) {
+            Some(number) => *number,
+            None => *self.numbers.entry(text.to_owned()).or_insert(next),
+        };
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front((text.to_owned(), number));
+        number
+    }
+}
+
+impl WrittenOut {
+    pub(super) fn text_of(&mut self, expression: &Expression) -> &str {
+        self.0.take_if(|(known, _)| known != expression);
+        &self.0.get_or_insert_with(|| (expression.clone(), expression.to_string())).1
     }
 }
 

@@ -19,8 +19,8 @@ use super::stopwatch::Stopwatch;
 
 /// Compares what candidates would offer with what is offered now.
 pub trait TableGates: Send + Sync {
-    /// Takes in what is offered under `base`; none if nobody objects to anything.
-    fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>>;
+    /// Takes in what is offered under `base`, which may be what is live; none if nobody objects to anything.
+    fn against<'a>(&'a self, base: &'a Generation, is_live: bool) -> Option<Box<dyn Comparison + 'a>>;
 }
 
 /// What a base offers, to hold candidates against. All of it may take a while: it is called off the async threads.
@@ -104,12 +104,12 @@ struct LastGates<'a> {
 }
 
 impl<'a> LastGates<'a> {
-    fn over(inner: &'a Inner, base: &'a Generation, took: &'a mut Stopwatch) -> Self {
+    fn over(inner: &'a Inner, base: &'a Generation, is_live: bool, took: &'a mut Stopwatch) -> Self {
         let gates = &inner.config.gates;
         let decisions = inner.decisions.get().filter(|_| gates.replay > 0);
         Self {
             inner,
-            table: inner.table_gates.get().and_then(|gates| gates.against(base)),
+            table: inner.table_gates.get().and_then(|gates| gates.against(base, is_live)),
             replay: decisions.map(|decisions| ReplayGate::new(&**decisions, gates)),
             took,
         }
@@ -161,13 +161,14 @@ impl Inner {
         };
         let (free, tried): (Vec<&Change>, Vec<&Change>) = changed.iter().partition(passes);
         let mut let_in = before.in_force.clone();
+        let is_live = free.is_empty();
         for change in free {
             follow(&mut let_in, &wanted, &change.slot);
         }
         let mut refused = Vec::new();
         if !tried.is_empty() {
             let base = self.candidate(&let_in);
-            let mut last = LastGates::over(self, &base, took);
+            let mut last = LastGates::over(self, &base, is_live, took);
             for change in tried {
                 let mut attempt = let_in.clone();
                 follow(&mut attempt, &wanted, &change.slot);
@@ -185,7 +186,9 @@ impl Inner {
             follow(&mut old, &before.live, &change.slot);
             follow(&mut new, &book.live, &change.slot);
             let base = self.candidate(&old);
-            if let Err(objection) = LastGates::over(self, &base, took).examine(&old, &new, &waiver.of(&change.slot)) {
+            if let Err(objection) =
+                LastGates::over(self, &base, false, took).examine(&old, &new, &waiver.of(&change.slot))
+            {
                 let until = book.disabled.get(&change.slot).copied();
                 book.put_back(&change.slot, before);
                 book.disabled.extend(until.map(|until| (change.slot.clone(), until)));

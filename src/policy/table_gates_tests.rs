@@ -10,7 +10,7 @@ use crate::policy::{ChangeKind, Digest, Filtered, Policies, SlotState};
 struct Strict;
 
 impl TableGates for Strict {
-    fn against<'a>(&'a self, base: &'a Generation) -> Option<Box<dyn Comparison + 'a>> {
+    fn against<'a>(&'a self, base: &'a Generation, _: bool) -> Option<Box<dyn Comparison + 'a>> {
         Some(Box::new(StrictComparison { base }))
     }
 }

@@ -420,12 +420,18 @@ impl Reconciler {
             warn!("{note}");
         }
         let keeping = self.keeper.publish(&computed);
-        let Computed { ruled, offered, .. } = computed;
+        let computed_from = self.computed_from.clone();
+        let Computed { generation, ruled, offered, .. } = computed;
         if !Arc::ptr_eq(&view.table, &offered) && *view.table != *offered {
             self.refresh_meanings(&offered);
             self.view.send_modify(|view| view.table = offered);
         }
-        self.view.send_modify(|view| (view.ruled, view.keeping) = (ruled, keeping));
+        self.view.send_modify(|view| {
+            (view.ruled, view.keeping) = (ruled, keeping);
+            if generation.is_some() {
+                view.ruled_by = computed_from;
+            }
+        });
     }
 
     fn apply(&mut self, step: Step, table: &FunctionTable) {

@@ -136,6 +136,8 @@ pub(super) struct View {
     pub(super) table: Arc<FunctionTable>,
     /// What the rules give.
     pub(super) ruled: Arc<FunctionTable>,
+    /// The policies that gave it, and the fleet that they saw.
+    pub(super) ruled_by: Option<(u64, Arc<Snapshot>)>,
     pub(super) keeping: Arc<Keeping>,
 }
 

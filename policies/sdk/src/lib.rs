@@ -8,6 +8,9 @@
 
 extern crate alloc;
 
+#[cfg(any(target_arch = "wasm32", test))]
+#[allow(unsafe_code, reason = "an allocator hands out memory")]
+mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 mod configured;

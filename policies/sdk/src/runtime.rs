@@ -2,8 +2,10 @@
 
 use core::panic::PanicInfo;
 
+use crate::allocator::Pieces;
+
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: Pieces<dlmalloc::GlobalDlmalloc> = Pieces::before(dlmalloc::GlobalDlmalloc);
 
 /// Ends the instance; the host reports a trap.
 #[panic_handler]

@@ -77,8 +77,9 @@ const RUST: [File; 5] = [
     ("sdk/Cargo.toml", template!("rust/sdk-Cargo.toml.in"), Kind::Plain),
 ];
 
-const SDK: [File; 14] = sdk!(
+const SDK: [File; 15] = sdk!(
     "lib.rs",
+    "allocator.rs",
     "configured.rs",
     "contract.rs",
     "glob.rs",

@@ -2,11 +2,13 @@
 //!
 //! Policies do not keep decisions; whoever does says so through [`PastDecisions`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::component::Hook;
 use super::config::Gates;
 use super::generation::Generation;
 use super::record::Record;
@@ -31,21 +33,21 @@ pub(super) struct ReplayGate<'a> {
     decisions: &'a dyn PastDecisions,
     gates: &'a Gates,
     records: Option<Vec<Record>>,
-    /// What is in force, asked; none until then, and again once something else was let in.
-    live: Option<Replies>,
 }
 
 impl<'a> ReplayGate<'a> {
     pub(super) fn new(decisions: &'a dyn PastDecisions, gates: &'a Gates) -> Self {
-        Self { decisions, gates, records: None, live: None }
+        Self { decisions, gates, records: None }
     }
 
-    /// Says that what the next candidate is held against is something else.
-    pub(super) fn forget_live(&mut self) {
-        self.live = None;
-    }
-
-    pub(super) fn examine(&mut self, live: &Generation, candidate: &Generation) -> Result<(), Objection> {
+    /// Holds a candidate against what is in force; they differ in a policy with these hooks, and decisions by others are
+    /// what they were.
+    pub(super) fn examine(
+        &mut self,
+        live: &Generation,
+        candidate: &Generation,
+        hooks: &BTreeSet<Hook>,
+    ) -> Result<(), Objection> {
         let within = self.gates.replay_within;
         let threads = spare_threads();
         let records = match self.records.take() {
@@ -54,14 +56,15 @@ impl<'a> ReplayGate<'a> {
                 object(format!("the recorded decisions cannot be read ({error}), and nobody knows what it changes"))
             })?,
         };
-        let records = &*self.records.insert(records);
-        let before =
-            self.live.get_or_insert_with(|| ask_live(live, records, threads, Some(Instant::now() + within / 3)));
+        let records = self.records.insert(records).iter();
+        let records: Vec<Record> =
+            records.filter(|record| hooks.contains(&record.asked.call().hook())).cloned().collect();
+        let before = ask_live(live, &records, threads, Some(Instant::now() + within / 3));
         let until = Instant::now() + within - within / 3;
-        let after = ask_candidate(candidate, records, before, threads, Some(until));
+        let after = ask_candidate(candidate, &records, &before, threads, Some(until));
         let manner = Manner { threads, examples: 1, ..Manner::default() };
-        let replayed = compare(records, before, &after, &manner);
-        tell(&replayed, before, within);
+        let replayed = compare(&records, &before, &after, &manner);
+        tell(&replayed, &before, within);
         let skipped = before.iter().zip(&after).filter(|(before, after)| before.is_some() && after.is_none()).count();
         objection(&replayed, skipped, within).map_or(Ok(()), |reason| Err(object(reason)))
     }

@@ -115,8 +115,14 @@ impl<'a> LastGates<'a> {
         }
     }
 
-    /// Holds an attempt against what was let in until then, and the table against the base.
-    fn examine(&mut self, let_in: &InForce, attempt: &InForce, waived: &BTreeSet<Gate>) -> Result<(), Objection> {
+    /// Holds an attempt, which changes one policy, against what was let in until then, and the table against the base.
+    fn examine(
+        &mut self,
+        let_in: &InForce,
+        attempt: &InForce,
+        policy: &str,
+        waived: &BTreeSet<Gate>,
+    ) -> Result<(), Objection> {
         let candidate = self.inner.candidate(attempt);
         if let Some(table) = &mut self.table {
             table.examine(&candidate, waived)?;
@@ -124,9 +130,10 @@ impl<'a> LastGates<'a> {
         let Some(replay) = &mut self.replay else { return Ok(()) };
         if !waived.contains(&Gate::Replay) {
             let live = self.inner.candidate(let_in);
-            self.took.time(Stage::Replay, || replay.examine(&live, &candidate))?;
+            let versions = [let_in, attempt].into_iter().filter_map(|in_force| in_force.get(policy));
+            let hooks = versions.flat_map(|live| live.version.module.hooks.iter().copied()).collect();
+            self.took.time(Stage::Replay, || replay.examine(&live, &candidate, &hooks))?;
         }
-        replay.forget_live();
         Ok(())
     }
 }
@@ -172,7 +179,7 @@ impl Inner {
             for change in tried {
                 let mut attempt = let_in.clone();
                 follow(&mut attempt, &wanted, &change.slot);
-                match last.examine(&let_in, &attempt, &waiver.of(&change.slot)) {
+                match last.examine(&let_in, &attempt, &change.slot, &waiver.of(&change.slot)) {
                     Ok(()) => let_in = attempt,
                     Err(objection) => {
                         book.put_back(&change.slot, before);
@@ -187,7 +194,7 @@ impl Inner {
             follow(&mut new, &book.live, &change.slot);
             let base = self.candidate(&old);
             if let Err(objection) =
-                LastGates::over(self, &base, false, took).examine(&old, &new, &waiver.of(&change.slot))
+                LastGates::over(self, &base, false, took).examine(&old, &new, &change.slot, &waiver.of(&change.slot))
             {
                 let until = book.disabled.get(&change.slot).copied();
                 book.put_back(&change.slot, before);

@@ -93,7 +93,7 @@ impl Row<'_> {
 
 fn table(rows: &[Row<'_>]) -> Table {
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN);
+    table.load_style(ASCII_MARKDOWN);
     table.set_header(["engine", "calls", "median", "p99", "to ours, kept", "to ours, fresh"]);
     for row in rows {
         let microseconds = |nanoseconds: u64| format!("{:.2}", nanoseconds as f64 / 1e3);

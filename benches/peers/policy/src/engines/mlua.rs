@@ -22,12 +22,9 @@ struct Keys {
 impl Lua {
     pub(super) fn new() -> Result<Self> {
         let lua = mlua::Lua::new();
-        let decide = lua.load(include_str!("rule.lua")).set_name("rule").eval()?;
-        let keys = Keys {
-            name: lua.create_string("name")?,
-            kind: lua.create_string("kind")?,
-            value: lua.create_string("value")?,
-        };
+        let decide = lua.load(include_str!("rule.lua")).set_name("rule").eval().map_err(told)?;
+        let key = |name: &str| lua.create_string(name).map_err(told);
+        let keys = Keys { name: key("name")?, kind: key("kind")?, value: key("value")? };
         Ok(Self { lua, decide, keys })
     }
 
@@ -81,12 +78,17 @@ impl Lua {
     }
 }
 
+/// Its errors stay on their thread.
+fn told(error: mlua::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
+}
+
 impl Engine for Lua {
     fn name(&self) -> &'static str {
         "mlua 0.12 (Lua 5.4)"
     }
 
     fn ready<'a>(&'a mut self, question: &'a Question) -> Result<Decide<'a>> {
-        Ok(Box::new(|| Ok(self.decide(question)?)))
+        Ok(Box::new(|| self.decide(question).map_err(told)))
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Extism {
 impl Extism {
     pub(super) fn kept() -> Result<Self> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/rule-extism.wasm");
-        let builder = PluginBuilder::new(Manifest::new([Wasm::file(file)])).with_cache_disabled();
+        let builder = PluginBuilder::new(Manifest::new([Wasm::data(std::fs::read(file)?)])).with_cache_disabled();
         Ok(Self { compiled: builder.compile()?, is_kept: true })
     }
 

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::super::arguments::ControlSocket;
 use super::super::{Exit, status, terminal};
 use super::log::time;
 use super::records;
+use super::sources::NotCompared;
 use super::whynot::{self, Place};
 use crate::domain::ProjectKind;
 use crate::policy::{Asked, Composed, Explanation, Fate, SentValue, SlotTold, Step, ToldBySlot};
@@ -87,6 +88,10 @@ impl Explain {
         let Self { id, why_not, place, key, json, socket } = self;
         if let Some(name) = why_not {
             return match name.parse() {
+                Ok(_) if place.is_named() => Err(NotCompared::wrap(anyhow!(
+                    "decision {name} was made at one place under the policies of then: leave out --node, --controller, \
+                     --fleet, --folder and --config, or name a function as in --why-not build:{name}"
+                ))),
                 Ok(id) => {
                     let (client, values) = ask(id, key.as_deref(), socket).await?;
                     whynot::turned(id, &client.turning(id, values).await?, *json)

@@ -52,6 +52,10 @@ impl NotCompared {
 }
 
 impl Sources {
+    pub(super) fn are_named(&self) -> bool {
+        self.fleet.is_some() || self.folder.is_some() || self.config.is_some()
+    }
+
     pub(super) async fn gather(&self, socket: &ControlSocket) -> anyhow::Result<Gathered> {
         let mut fleet = match &self.fleet {
             Some(file) => read(file).with_context(|| format!("{} is not understood", file.display()))?,

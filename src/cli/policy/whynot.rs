@@ -24,6 +24,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Returns whether anything is narrowed down: a decision has its place already.
+    pub(super) fn is_named(&self) -> bool {
+        self.node.is_some() || self.controller.is_some() || self.sources.are_named()
+    }
+
     pub(super) async fn why_not(&self, name: &str, socket: &ControlSocket, json: bool) -> anyhow::Result<Exit> {
         let (answer, warnings) = self.look(name, socket).await.map_err(NotCompared::wrap)?;
         if json {

@@ -104,6 +104,7 @@ async fn a_candidate_is_compared_with_what_is_in_force_and_does_not_come_into_fo
         (&["policy", "diff", "--remove", "other"], 2, "no policy is called other"),
         (&["policy", "explain", "--why-not", "stop:ci"], 2, "is no function for builds"),
         (&["policy", "explain", "--why-not", "build:lint", "--node", "z"], 2, "no node is called z"),
+        (&["policy", "explain", "--why-not", "1", "--node", "a"], 2, "decision 1 was made at one place"),
     ] {
         let (got, said) = ask(arguments).await;
         assert!(got == code && said.contains(part), "{arguments:?}: {got} {said}");

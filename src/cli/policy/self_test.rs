@@ -68,7 +68,10 @@ fn show(found: &SelfTest) -> anyhow::Result<()> {
     }
     terminal::say(table)?;
     for bound in &found.bounds {
-        terminal::say(format!("{} ends an endless loop after {} ms", bound.limit, bound.milliseconds))?;
+        terminal::say(format!(
+            "{} lets a job wait {} ms for a policy that loops for ever",
+            bound.limit, bound.milliseconds
+        ))?;
     }
     let Swaps { count, milliseconds, before, after, flat } = &found.swaps;
     terminal::say(format!("{count} swaps of one policy for another in {milliseconds} ms"))?;

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::warn;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -13,9 +12,6 @@ use super::config::Limits;
 
 /// How often the epoch moves; deadlines are counted in ticks.
 pub(super) const TICK: Duration = Duration::from_millis(10);
-
-/// More than these do not pass at once.
-const MOST_TICKS: u128 = 10;
 
 /// Deep enough for interpreters compiled to WebAssembly, and far from the end of a host thread's own stack.
 const STACK: usize = 512 << 10;
@@ -43,27 +39,14 @@ pub(super) fn start(limits: &Limits) -> wasmtime::Result<Engine> {
     };
     let weak = engine.weak();
     let tick = move || {
-        let mut woken = Instant::now();
         while let Some(engine) = weak.upgrade() {
-            let (ticks, rest) = ticks_in(woken.elapsed());
-            woken = Instant::now() - rest;
-            (0..ticks).for_each(|_| engine.increment_epoch());
+            engine.increment_epoch();
             drop(engine);
             std::thread::sleep(TICK);
         }
     };
     std::thread::Builder::new().name("policy-ticker".into()).spawn(tick)?;
     Ok(engine)
-}
-
-/// Returns how many ticks a sleep has lasted, and what is left over: where timers are coarse, a sleep of one tick lasts two.
-/// A machine that was asleep itself has not let policies compute meanwhile.
-fn ticks_in(slept: Duration) -> (u128, Duration) {
-    let ticks = slept.as_nanos() / TICK.as_nanos();
-    match ticks {
-        0..MOST_TICKS => (ticks, slept - TICK * u32::try_from(ticks).unwrap_or(0)),
-        _ => (MOST_TICKS, Duration::ZERO),
-    }
 }
 
 fn config() -> Config {
@@ -97,19 +80,4 @@ fn pool(limits: &Limits) -> InstanceAllocationStrategy {
         .table_keep_resident(16 << 10)
         .pagemap_scan(Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_goes_by_in_ticks_however_long_a_sleep_lasts() {
-        let ms = Duration::from_millis;
-        let table =
-            [(0, (0, 0)), (9, (0, 9)), (10, (1, 0)), (21, (2, 1)), (99, (9, 9)), (100, (10, 0)), (60_000, (10, 0))];
-        for (slept, (ticks, rest)) in table {
-            assert_eq!(ticks_in(ms(slept)), (ticks, ms(rest)), "{slept} ms");
-        }
-    }
 }

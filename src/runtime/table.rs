@@ -218,11 +218,6 @@ impl FunctionTable {
         self.rows.iter().map(|((controller, node), row)| (controller, node, row))
     }
 
-    /// Returns which project each name means.
-    pub(super) fn owners(&self) -> &BTreeMap<FunctionName, ProjectName> {
-        &self.owners
-    }
-
     /// Returns a table that offers nothing and knows whose names are.
     pub(super) fn owned_by(owners: BTreeMap<FunctionName, ProjectName>) -> Self {
         Self { owners, ..Self::default() }

@@ -100,8 +100,8 @@ pub(super) fn diff(before: &FunctionTable, after: &FunctionTable) -> TableDiff {
     let texts = |table: &FunctionTable| table.notes.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let (notes_before, notes_after) = (texts(before), texts(after));
     let mut diff = TableDiff {
-        functions_before: before.owners().len(),
-        functions_after: after.owners().len(),
+        functions_before: before.names().count(),
+        functions_after: after.names().count(),
         places_before: places(before),
         places_after: places(after),
         places_added: changes.values().map(|change| change.gained.count).sum(),
@@ -112,7 +112,7 @@ pub(super) fn diff(before: &FunctionTable, after: &FunctionTable) -> TableDiff {
     };
     for (function, Change { gained, lost }) in changes {
         let function = function.clone();
-        match (before.owners().get(&function), after.owners().get(&function)) {
+        match (before.owner_of(&function), after.owner_of(&function)) {
             (None, Some(project)) => diff.added.push(Listed { function, project: project.clone(), nodes: gained }),
             (Some(project), None) => diff.withdrawn.push(Listed { function, project: project.clone(), nodes: lost }),
             (Some(_), Some(project)) => diff.moved.push(Moved { function, project: project.clone(), gained, lost }),
@@ -120,8 +120,9 @@ pub(super) fn diff(before: &FunctionTable, after: &FunctionTable) -> TableDiff {
             (None, None) => {}
         }
     }
-    let meant = before.owners().iter().filter_map(|(function, before)| {
-        let after = after.owners().get(function).filter(|after| *after != before)?;
+    let meant = before.names().filter_map(|function| {
+        let before = before.owner_of(function)?;
+        let after = after.owner_of(function).filter(|after| *after != before)?;
         Some(Meant { function: function.clone(), before: before.clone(), after: after.clone() })
     });
     diff.meaning = meant.collect();

@@ -201,7 +201,7 @@ impl Look<'_> {
     /// Looks for the wanted name among those that a project would have.
     fn named(&self, project: &Project, offered: &BTreeSet<FunctionName>, owner: Option<String>) -> Option<Obstacle> {
         let kept_by_another =
-            |function: &FunctionName| self.table.owners().get(function).filter(|kept| **kept != project.name);
+            |function: &FunctionName| self.table.owner_of(function).filter(|kept| **kept != project.name);
         let other_names = || Obstacle::OtherNames { names: offered.iter().map(ToString::to_string).collect(), owner };
         let clash = |kept: &ProjectName| Obstacle::Clash { kept: kept.clone() };
         match self.wanted {

@@ -120,7 +120,7 @@ impl<'a> Search<'a> {
             false => all().filter(is_called).map(|project| &project.name).take(MOST_PROJECTS).collect(),
         };
         let Wanted::Function { parts, name } = &self.question.name else { return named };
-        let owner = self.offered.0.owners().get(name);
+        let owner = self.offered.0.owner_of(name);
         if !named.is_empty() || !self.generation.gives_names() {
             return named;
         }

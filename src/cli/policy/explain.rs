@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
@@ -17,10 +17,9 @@ use crate::domain::ProjectKind;
 use crate::policy::{Asked, Composed, Explanation, Fate, SentValue, SlotTold, Step, ToldBySlot};
 use crate::web;
 
+/// How a decision is asked for.
 #[derive(Debug, clap::Args)]
-struct Which {
-    /// The decision's number, as `layshaft policy log` shows it.
-    id: i64,
+struct How {
     /// The private key for values that were sealed; `layshaft policy keygen` wrote it.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -59,14 +58,8 @@ pub(super) struct Explain {
     why_not: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// The private key for values that were sealed; `layshaft policy keygen` wrote it.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
-    /// Answer as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    socket: ControlSocket,
+    how: How,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,13 +72,15 @@ Examples:
   layshaft policy bisect 4711
   layshaft policy bisect 4711 --json | jq '.[] | select(.differs)'")]
 pub(super) struct Bisect {
+    /// The decision's number, as `layshaft policy log` shows it.
+    id: i64,
     #[command(flatten)]
-    which: Which,
+    how: How,
 }
 
 impl Explain {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let Self { id, why_not, place, key, json, socket } = self;
+        let Self { id, why_not, place, how } = self;
         if let Some(name) = why_not {
             return match name.parse() {
                 Ok(_) if place.is_named() => Err(NotCompared::wrap(anyhow!(
@@ -93,16 +88,16 @@ impl Explain {
                      --fleet, --folder and --config, or name a function as in --why-not build:{name}"
                 ))),
                 Ok(id) => {
-                    let (client, values) = ask(id, key.as_deref(), socket).await?;
-                    whynot::turned(id, &client.turning(id, values).await?, *json)
+                    let (client, values) = how.ask(id).await?;
+                    whynot::turned(id, &client.turning(id, values).await?, how.json)
                 }
-                Err(_) => place.why_not(name, socket, *json).await,
+                Err(_) => place.why_not(name, &how.socket, how.json).await,
             };
         }
         let id = id.context("name a decision")?;
-        let (client, values) = ask(id, key.as_deref(), socket).await?;
+        let (client, values) = how.ask(id).await?;
         let explanation = client.explain(id, values).await?;
-        if *json {
+        if how.json {
             terminal::say_json(&explanation)?;
         } else {
             terminal::say(terminal::harmless(render(id, &explanation).trim_end()))?;
@@ -114,10 +109,10 @@ impl Explain {
 
 impl Bisect {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let Which { id, key, json, socket } = &self.which;
-        let (client, values) = ask(*id, key.as_deref(), socket).await?;
+        let Self { id, how } = self;
+        let (client, values) = how.ask(*id).await?;
         let steps = client.bisect(*id, values).await?;
-        if *json {
+        if how.json {
             terminal::say_json(&steps)?;
         } else {
             terminal::say(terminal::harmless(changes(&steps).trim_end()))?;
@@ -126,19 +121,17 @@ impl Bisect {
     }
 }
 
-/// Opens what is sealed, if there is a key.
-async fn ask(
-    id: i64,
-    key: Option<&Path>,
-    socket: &ControlSocket,
-) -> anyhow::Result<(web::Client, BTreeMap<String, String>)> {
-    let client = socket.client()?;
-    let Some(path) = key else { return Ok((client, BTreeMap::new())) };
-    let key = records::read_key(path)?;
-    let record = client.decision(id).await?;
-    let sealed = record.asked.job().and_then(|job| job.sealed.as_deref());
-    let opened = sealed.map(|sealed| key.open(sealed)).transpose();
-    Ok((client, opened.context("nothing was asked again")?.unwrap_or_default()))
+impl How {
+    /// Opens what is sealed, if there is a key.
+    async fn ask(&self, id: i64) -> anyhow::Result<(web::Client, BTreeMap<String, String>)> {
+        let client = self.socket.client()?;
+        let Some(path) = &self.key else { return Ok((client, BTreeMap::new())) };
+        let key = records::read_key(path)?;
+        let record = client.decision(id).await?;
+        let sealed = record.asked.job().and_then(|job| job.sealed.as_deref());
+        let opened = sealed.map(|sealed| key.open(sealed)).transpose();
+        Ok((client, opened.context("nothing was asked again")?.unwrap_or_default()))
+    }
 }
 
 /// Returns a decision and how it came out again, for people.

@@ -47,8 +47,10 @@ impl Computing {
             |generation: &Generation| table(&snapshot, &mut PolicyRules::new(generation, &snapshot, &config), &before);
         let ruled = by(&generation);
         let ruled = if ruled == *before { Arc::clone(&before) } else { Arc::new(ruled) };
-        let of_past =
-            past.and_then(|past| Change::between(&Arc::new(by(&past.generation)), &ruled, &snapshot, past.until));
+        let of_past = past.and_then(|(earlier, until)| {
+            let was = Arc::new(by(&earlier));
+            Change::between(&was, &ruled, &snapshot, until)
+        });
         let generation = generation.number();
         let is_changed = since.is_some_and(|since| since != generation);
         let until = until.filter(|_| is_changed);

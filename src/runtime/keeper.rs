@@ -37,16 +37,16 @@ pub(super) struct Keeper {
     /// The policies by which the rules gave the present table.
     ruled_by: Option<u64>,
     past: Option<Past>,
-    /// Controllers whose names of that time were looked at.
-    looked_at: BTreeSet<ControllerName>,
     announcing: Option<Announcement>,
 }
 
 /// Policies of an earlier life of the daemon, whose names are kept as if it had never stopped.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Past {
-    pub(super) generation: Arc<Generation>,
-    pub(super) until: Instant,
+    generation: Arc<Generation>,
+    until: Instant,
+    /// Controllers whose names of that time were looked at.
+    looked_at: BTreeSet<ControllerName>,
 }
 
 /// New names that connections have to tell their servers.
@@ -64,8 +64,8 @@ pub(super) struct Grace {
     pub(super) since: Option<u64>,
     /// None if nothing is kept.
     pub(super) until: Option<Instant>,
-    /// Set when a controller is there for the first time.
-    pub(super) past: Option<Past>,
+    /// Policies of an earlier life, and until when their names stay; set when a controller is there for the first time.
+    pub(super) past: Option<(Arc<Generation>, Instant)>,
 }
 
 impl Past {
@@ -73,7 +73,14 @@ impl Past {
     pub(super) async fn of(policies: &Policies) -> Option<Self> {
         let keep_names = policies.config().keep_names;
         let (generation, since) = policies.of_late(keep_names).await?;
-        Some(Self { generation, until: Instant::now() + keep_names.saturating_sub(since) })
+        let until = Instant::now() + keep_names.saturating_sub(since);
+        Some(Self { generation, until, looked_at: BTreeSet::new() })
+    }
+
+    fn at_new_controllers(&mut self, snapshot: &Snapshot) -> Option<(Arc<Generation>, Instant)> {
+        let before = self.looked_at.len();
+        self.looked_at.extend(snapshot.controllers.keys().cloned());
+        (self.looked_at.len() > before).then(|| (Arc::clone(&self.generation), self.until))
     }
 }
 
@@ -92,13 +99,7 @@ impl Keeper {
         let now = Instant::now();
         let until = (!keep_names.is_zero()).then(|| now + keep_names);
         self.past.take_if(|past| past.until <= now);
-        let mut is_new = false;
-        if self.past.is_some() {
-            for name in snapshot.controllers.keys() {
-                is_new |= self.looked_at.insert(name.clone());
-            }
-        }
-        let past = self.past.clone().filter(|_| is_new);
+        let past = self.past.as_mut().and_then(|past| past.at_new_controllers(snapshot));
         Grace { keeping: self.keeping.clone(), since: self.ruled_by, until, past }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use layshaft::domain::BuildResult;
 use layshaft::gearman::Kind as Packet;
 use layshaft::policy::{Gate, Gates, SlotState};
+use layshaft::runtime::status::WorkerState;
 
 use crate::support::guest::{Bytes, Guest, TRAP, named, past_the_gates, vetoes};
 use crate::support::{
@@ -25,6 +26,12 @@ fn one_executor() -> SiteBuilder {
 async fn kept(site: &Site) -> Vec<(String, Option<u64>)> {
     let kept = site.status().await.kept.into_iter();
     kept.map(|kept| (kept.function.to_string(), kept.jobs)).collect()
+}
+
+/// Has jobs wait from now on.
+async fn pause(site: &Site) {
+    site.runtime().pause().unwrap();
+    site.eventually_worker("a_exec-0", WorkerState::Waiting).await;
 }
 
 fn finish_all(site: &Site) {
@@ -113,8 +120,7 @@ on_both_servers! {
         let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None), project("docs", None)]);
         let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
         site.offers("a_exec-0", &["build:docs", "build:lint"]).await;
-        site.runtime().pause().unwrap();
-        site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+        pause(&site).await;
         let _waits = site.server.submit("build:lint", "u-1", "{}").await;
         let veto = Guest::new("veto").matching(&vetoes()).build();
         site.drop_policy("10-veto.toml", b"[[bind]]\nprojects = ['lint']");
@@ -129,8 +135,7 @@ on_both_servers! {
         let fleet = fleet(&[("a", 1, &[])], vec![project("lint", None), project("docs", None)]);
         let site = SiteBuilder::new().controller("ci", fleet).start(server).await;
         site.offers("a_exec-0", &["build:docs", "build:lint"]).await;
-        site.runtime().pause().unwrap();
-        site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+        pause(&site).await;
         let _waits = site.server.submit("build:lint", "u-1", "{}").await;
         site.drop_policy("20-away.toml", b"[[bind]]\nprojects = ['lint']");
         site.drop_policy("20-away.wasm", &Guest::new("away").naming(&named(&["old-lint"])).build());
@@ -146,8 +151,7 @@ on_both_servers! {
     async fn a_kept_name_has_an_end_whatever_waits(server) {
         let site = one_executor().keep_names(Duration::from_secs(3)).start(server).await;
         site.offers("a_exec-0", &["build:first"]).await;
-        site.runtime().pause().unwrap();
-        site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+        pause(&site).await;
         let _waits = site.server.submit("build:first", "u-1", "{}").await;
         site.drop_policy("10-names.wasm", &naming("second"));
         eventually("it is kept", || async { kept(&site).await == [("build:first".to_owned(), Some(1))] }).await;
@@ -159,8 +163,7 @@ on_both_servers! {
     async fn a_job_under_a_kept_name_is_under_the_new_rules(server) {
         let site = one_executor().start(server).await;
         site.offers("a_exec-0", &["build:first"]).await;
-        site.runtime().pause().unwrap();
-        site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+        pause(&site).await;
         let waits = site.server.submit("build:first", "u-1", "{}").await;
         let trap = past_the_gates(TRAP, &Bytes::default());
         let renamed = Guest::new("names").naming(&named(&["second"])).function("parameters", "filter", trap).build();
@@ -180,8 +183,7 @@ on_both_servers! {
         let projects = vec![project("lint", None), project("docs", None)];
         let site = SiteBuilder::new().controller("ci", fleet(&nodes, projects)).start(server).await;
         site.offers("a_exec-0", &["build:docs", "build:lint"]).await;
-        site.runtime().pause().unwrap();
-        site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+        pause(&site).await;
         let _waits = site.server.submit("build:lint", "u-1", "{}").await;
         let renamed = Guest::new("names").naming(&named(&["new"])).build();
         site.drop_policy("10-names.toml", b"[[bind]]\nprojects = ['lint']");
@@ -202,8 +204,7 @@ on_both_servers! {
     async fn what_is_kept_stays_so_over_a_restart(server) {
         let mut site = one_executor().start(server).await;
         site.offers("a_exec-0", &["build:first"]).await;
-        site.runtime().pause().unwrap();
-        site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+        pause(&site).await;
         let mut waits = site.server.submit("build:first", "u-1", "{}").await;
         site.drop_policy("10-names.wasm", &naming("second"));
         eventually("it is kept", || async { kept(&site).await == [("build:first".to_owned(), Some(1))] }).await;
@@ -235,8 +236,7 @@ async fn jobs_that_wait_at_any_server_keep_their_name_at_all_of_them() {
     let second = GearmanServer::start(crate::support::Kind::Geard).await;
     let site = one_executor().and_serves(&second.address).start(first).await;
     site.offers("a_exec-0", &["build:first"]).await;
-    site.runtime().pause().unwrap();
-    site.eventually_worker("a_exec-0", layshaft::runtime::status::WorkerState::Waiting).await;
+    pause(&site).await;
     let mut waits = second.submit("build:first", "u-1", "{}").await;
     site.drop_policy("10-names.wasm", &naming("second"));
     eventually("it is kept", || async { kept(&site).await == [("build:first".to_owned(), Some(1))] }).await;

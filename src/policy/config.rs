@@ -201,6 +201,13 @@ pub struct SlotGuard {
     pub single_use: bool,
 }
 
+impl SlotGuard {
+    /// Returns whether nothing may be offered without it. One on trial is never missed.
+    pub(super) fn is_demanded(&self) -> bool {
+        self.required && self.mode == Mode::Enforce
+    }
+}
+
 impl Default for SlotGuard {
     fn default() -> Self {
         Self {

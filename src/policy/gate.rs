@@ -82,6 +82,21 @@ pub(super) fn interface(
     Module::load(engine, bytes, &config.limits, cache).map(Arc::new).map_err(refuse)
 }
 
+/// Has a version that was in force pass again what any has to pass by itself; `module` compiles it.
+pub(super) fn readmit(
+    config: &Config,
+    tallies: &Tallies,
+    name: &str,
+    stem: &str,
+    contents: &Contents,
+    module: impl FnOnce() -> Result<Arc<Module>, Refusal>,
+) -> Result<Version, Refusal> {
+    let signed = vouched(config, name, stem, contents)?;
+    let mut version = settle(config, tallies, name, stem, module()?, contents.sidecar.as_deref())?;
+    version.vouched(signed, &contents.signatures);
+    Ok(version)
+}
+
 /// Binds a module to its settings, and tries both.
 pub(super) fn settle(
     config: &Config,

@@ -7,7 +7,7 @@ use tracing::{error, warn};
 
 use super::book::{Book, Live, Previous};
 use super::component::Module;
-use super::config::Mode;
+use super::config::SlotGuard;
 use super::digest::Digest;
 use super::folder::{Contents, PolicyFile};
 use super::gate::{self, Version};
@@ -217,12 +217,8 @@ impl Inner {
         let module = ledger.module(&kept.module);
         let module = module.map_err(|error| unkept(format!("the kept module is unreadable: {error}")))?;
         let contents = Contents { module, sidecar: kept.sidecar.clone(), signatures: kept.signatures.clone() };
-        let signed = gate::vouched(&self.config, name, stem, &contents)?;
-        let module = self.module(book, name, &contents.module)?;
-        let sidecar = contents.sidecar.as_deref();
-        let mut version = gate::settle(&self.config, &self.tallies, name, stem, module, sidecar)?;
-        version.vouched(signed, &contents.signatures);
-        Ok(version)
+        let module = || self.module(book, name, &contents.module);
+        gate::readmit(&self.config, &self.tallies, name, stem, &contents, module)
     }
 
     /// Policies that the configuration names and requires have to be there, whatever the folder looks like.
@@ -242,7 +238,7 @@ impl Inner {
     }
 
     pub(super) fn is_demanded(&self, name: &str) -> bool {
-        self.config.slots.get(name).is_some_and(|guard| guard.required && guard.mode == Mode::Enforce)
+        self.config.slots.get(name).is_some_and(SlotGuard::is_demanded)
     }
 }
 

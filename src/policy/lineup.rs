@@ -237,18 +237,15 @@ impl Lineup {
 
     /// Has a version pass the gates that the daemon has it pass when it starts.
     fn settle(&self, name: &str, stem: &str, contents: &Contents) -> Result<Version, String> {
-        let settled = || {
-            gate::vouched(&self.config, name, stem, contents)?;
-            let module = gate::interface(&self.engine, &self.config, None, name, &contents.module)?;
-            gate::settle(&self.config, &Tallies::default(), name, stem, module, contents.sidecar.as_deref())
-        };
-        settled().map_err(|refusal: Refusal| format!("refused at gate {}: {}", refusal.gate, refusal.reason))
+        let module = || gate::interface(&self.engine, &self.config, None, name, &contents.module);
+        let settled = gate::readmit(&self.config, &Tallies::default(), name, stem, contents, module);
+        settled.map_err(|refusal| format!("refused at gate {}: {}", refusal.gate, refusal.reason))
     }
 
     /// Notes a policy that cannot be taken in, and blocks what may not go without it.
     fn leave_out(&mut self, name: &str, sidecar: Option<&str>, reason: &str) {
         let guard = self.config.guard(name);
-        let is_missed = guard.required && guard.mode == Mode::Enforce;
+        let is_missed = guard.is_demanded();
         let meaning = if is_missed { "; nothing counts as offered where it is bound" } else { "" };
         self.warn(name, &format!("is left out: {reason}{meaning}"));
         if is_missed {
@@ -258,7 +255,7 @@ impl Lineup {
 
     /// Whom the configuration names and requires has to be there.
     fn demand_required(&mut self) {
-        let demanded = self.config.slots.iter().filter(|(_, guard)| guard.required && guard.mode == Mode::Enforce);
+        let demanded = self.config.slots.iter().filter(|(_, guard)| guard.is_demanded());
         let missing = demanded
             .map(|(name, _)| name.clone())
             .filter(|name| !self.policies.contains_key(name) && !self.blocked.contains_key(name));

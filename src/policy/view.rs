@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::binding::Bind;
 use super::book::Book;
-use super::config::Mode;
 use super::gate;
 use super::intake::{Look, Row};
 use super::reload::{Inner, View};
@@ -32,8 +31,7 @@ impl Inner {
             let live = book.live.get(name);
             let guard = self.config.guard(name);
             if let (None, Some(refusal)) = (live, &row.refusal)
-                && guard.required
-                && guard.mode == Mode::Enforce
+                && guard.is_demanded()
                 && self.was_counted_on(book, name)
                 // What never was in force is not missed because a change was not let in.
                 && (refusal.gate < Gate::Frozen || book.kept.contains_key(name) || self.is_demanded(name))

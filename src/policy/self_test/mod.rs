@@ -38,7 +38,7 @@ const TRIES: usize = 3;
 #[derive(Clone, Debug, Serialize)]
 pub struct SelfTest {
     pub kit: Vec<Finding>,
-    /// What ends a policy under the limits as configured, and after how long here.
+    /// How long a job waits for a policy that loops for ever, under each limit as configured.
     pub bounds: Vec<Bound>,
     pub swaps: Swaps,
 }
@@ -68,7 +68,7 @@ pub enum Outcome {
     Skipped,
 }
 
-/// What ends an endless loop.
+/// What ends the wait for an endless loop.
 #[derive(Clone, Debug, Serialize)]
 pub struct Bound {
     /// The limit's name in the configuration.
